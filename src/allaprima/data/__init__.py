@@ -1,0 +1,1 @@
+"""Photographs, and pictures that stand in for them."""

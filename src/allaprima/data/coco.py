@@ -1,0 +1,130 @@
+"""COCO 2017 as published: checked on disk, and downloaded with resume and checksum."""
+
+import hashlib
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from allaprima.data.photos import find_photos
+from allaprima.errors import UserError
+
+CHUNK = 1 << 20
+
+
+class Archive(NamedTuple):
+    """One of COCO's zip files: its address below the server, its MD5, and the folder or file that it unpacks to."""
+
+    address: str
+    md5: str
+    unpacks_to: str
+
+
+ARCHIVES = (
+    Archive("zips/train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2", "train2017"),
+    Archive("zips/val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80", "val2017"),
+    Archive(
+        "annotations/annotations_trainval2017.zip",
+        "f4bbac642086de4f52a3fdda2de5fa2c",
+        "annotations/instances_train2017.json",
+    ),
+)
+
+
+def photos(root: Path) -> tuple[list[Path], list[Path]]:
+    """Photographs of COCO's train2017 and val2017.
+
+    Raises:
+        UserError: `root` lacks one of the folders or the annotations.
+    """
+    for archive in ARCHIVES:
+        path = root / archive.unpacks_to
+        if not path.exists():
+            raise UserError(
+                f"{root} is not COCO 2017: {path} is missing; get it with: python scripts/download.py root={root}"
+            )
+    return find_photos(root / "train2017"), find_photos(root / "val2017")
+
+
+def download(root: Path, server: str, archives: tuple[Archive, ...] = ARCHIVES) -> None:
+    """Fetch and unpack what `root` lacks. Interrupted, it goes on where it stopped when called again.
+
+    Args:
+        root: the folder to unpack into.
+        server: address that the archives' addresses are below.
+        archives: what to fetch.
+
+    Raises:
+        UserError: the server cannot be reached or lacks a file, a checksum differs, or the disk cannot be written to.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for archive in archives:
+            if (root / archive.unpacks_to).exists():
+                continue
+            path = root / Path(archive.address).name
+            _fetch(f"{server.rstrip('/')}/{archive.address}", path)
+            _check(path, archive.md5)
+            _unpack(path, root)
+    except urllib.error.HTTPError as error:
+        raise UserError(
+            f"the server answers {error.code} for {error.url}: check the address given as server="
+        ) from error
+    except urllib.error.URLError as error:
+        raise UserError(f"cannot reach {server} ({error.reason}): check the connection, then run this again") from error
+    except (ConnectionError, TimeoutError) as error:
+        raise UserError(f"the connection to {server} broke ({error}): run this again to go on from there") from error
+    except OSError as error:
+        raise UserError(f"cannot write below {root}: {error.strerror}") from error
+
+
+def _fetch(url: str, path: Path) -> None:
+    part = path.with_suffix(path.suffix + ".part")
+    if path.exists():
+        return
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"})
+    try:
+        response = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # nothing is left to send: the part is the whole
+            raise
+        part.replace(path)
+        return
+    with response:
+        resumed = response.status == 206
+        length = response.headers["Content-Length"]
+        total = int(length) + (have if resumed else 0) if length else None
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(total=total, initial=have if resumed else 0, unit="B", unit_scale=True, desc=path.name) as bar,
+        ):
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+    if total is not None and part.stat().st_size < total:
+        raise ConnectionError(f"{part.stat().st_size} of {total} bytes came")
+    part.replace(path)
+
+
+def _check(path: Path, md5: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        path.unlink()
+        raise UserError(f"{path} came damaged (MD5 {found}, not {md5}) and was deleted: run this again")
+
+
+def _unpack(path: Path, root: Path) -> None:
+    # Unpacked beside its place and moved there whole: a folder that exists is a folder that is complete.
+    unpacked = root / f".{path.stem}"
+    with zipfile.ZipFile(path) as archive:
+        for member in tqdm(archive.infolist(), desc=f"unpack {path.name}", unit="file"):
+            archive.extract(member, unpacked)
+    for entry in unpacked.iterdir():
+        entry.replace(root / entry.name)
+    unpacked.rmdir()
+    path.unlink()

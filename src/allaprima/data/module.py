@@ -1,0 +1,91 @@
+"""The DataModule: where a run's photographs come from, as `configs/data` chooses."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from allaprima.data import coco
+from allaprima.data.photos import (
+    STARTER_TRAINING,
+    STARTER_VALIDATION,
+    TrainingSamples,
+    find_photos,
+    packaged_photos,
+    validation_squares,
+)
+from allaprima.errors import UserError
+
+
+class Photographs(pl.LightningDataModule):
+    """Training samples in the order of their numbers, and the validation squares.
+
+    Args:
+        source: `starter` (packaged photographs), `leaves` (none), `folder` or `coco`.
+        root: the folder, for `folder` and `coco`.
+        leaves_share: which part of the training samples are dead-leaves pictures.
+        size: pixels a side in training.
+        validation_size: pixels a side in validation.
+        validation_photos: at most so many photographs are validated on.
+        batch_size: photographs a step, per device.
+        workers: processes that prepare them.
+        seed: of the run.
+
+    Raises:
+        UserError: no such source, no such folder, nothing in it that can be read, or not COCO.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        root: str | None,
+        leaves_share: float,
+        size: int,
+        validation_size: int,
+        validation_photos: int,
+        batch_size: int,
+        workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.leaves_share, self.size, self.batch_size, self.workers = leaves_share, size, batch_size, workers
+        self.seed = seed
+        held_out = packaged_photos(STARTER_VALIDATION)
+        if source == "starter":
+            self.photos = packaged_photos(STARTER_TRAINING)
+        elif source == "leaves":
+            self.photos = []
+        elif root is None:
+            raise UserError(f"data={source} needs a folder: add data.root=PATH")
+        elif source == "folder":
+            self.photos = find_photos(Path(root))
+        elif source == "coco":
+            self.photos, held_out = coco.photos(Path(root))
+        else:
+            raise UserError(f"data.source={source}: take starter, leaves, folder or coco")
+        if not self.photos and leaves_share < 1:
+            raise UserError(f"data.source={source} has no photographs: set data.leaves_share=1")
+        if self.photos:
+            validation_squares(self.photos, 16) if len(self.photos) <= 8 else None
+        self.validation = validation_squares(held_out[:validation_photos], validation_size)
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of ((B, 3, size, size), skipped counts), from where the run stands to its last step."""
+        trainer = self.trainer
+        batch = self.batch_size * trainer.world_size
+        samples = TrainingSamples(
+            self.photos,
+            self.leaves_share,
+            self.size,
+            self.seed,
+            first=trainer.global_step * batch,
+            count=(trainer.max_steps - trainer.global_step) * batch,
+        )
+        return DataLoader(
+            samples, self.batch_size, num_workers=self.workers, prefetch_factor=4 if self.workers else None
+        )
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor]]:
+        """Batches of ((B, 3, validation_size, validation_size),)."""
+        return DataLoader(TensorDataset(self.validation), self.batch_size)

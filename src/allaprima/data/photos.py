@@ -1,0 +1,120 @@
+"""Photographs as training samples (random scale, crop and flip) and as a validation set (always the same squares)."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from allaprima.data.leaves import draw_leaves
+from allaprima.errors import UserError
+from allaprima.images import READ_SUFFIXES, ImageError, open_upright, to_tensor
+
+# Photographs that come with scikit-image and scikit-learn. What is validated on is never trained on.
+STARTER_TRAINING = (
+    "skimage/data/rocket.jpg",
+    "skimage/data/motorcycle_left.png",
+    "skimage/data/motorcycle_right.png",
+    "skimage/data/camera.png",
+    "skimage/data/coins.png",
+    "skimage/data/brick.png",
+    "skimage/data/grass.png",
+    "skimage/data/gravel.png",
+    "skimage/data/hubble_deep_field.jpg",
+    "sklearn/datasets/images/flower.jpg",
+)
+STARTER_VALIDATION = (
+    "skimage/data/chelsea.png",
+    "skimage/data/astronaut.png",
+    "skimage/data/coffee.png",
+    "sklearn/datasets/images/china.jpg",
+)
+SMALLEST_CROP = 0.4  # of the photograph's short side
+MOST_SKIPS = 100  # unreadable photographs in a row for one sample
+
+
+def packaged_photos(names: Sequence[str]) -> list[Path]:
+    """Paths of photographs in installed packages, given as `package/path`."""
+    return [Path(str(files(package).joinpath(path))) for package, path in (name.split("/", 1) for name in names)]
+
+
+def find_photos(root: Path) -> list[Path]:
+    """All picture files below a folder, sorted by path. Raises UserError if there is no such folder or none in it."""
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder: set data.root to a folder of photographs")
+    photos = sorted(path for path in root.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
+    if not photos:
+        raise UserError(
+            f"{root} holds no pictures ({', '.join(sorted(READ_SUFFIXES))}): set data.root to a folder that does"
+        )
+    return photos
+
+
+def random_square(rng: Generator, photo: Image.Image, size: int) -> Image.Image:
+    """A square of random scale and place, flipped or not, at size x size pixels."""
+    short = min(photo.size)
+    side = rng.uniform(max(SMALLEST_CROP * short, min(size, short)), short)
+    left, top = rng.uniform(0, photo.width - side), rng.uniform(0, photo.height - side)
+    square = photo.resize(
+        (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side), reducing_gap=3.0
+    )
+    return ImageOps.mirror(square) if rng.random() < 0.5 else square
+
+
+class TrainingSamples(Dataset):
+    """Sample i is a function of the seed and i alone, so a resumed run sees what an uninterrupted one would.
+
+    Args:
+        photos: files to draw from; may be empty if `leaves_share` is 1.
+        leaves_share: which part of the samples, 0 to 1, are dead-leaves pictures.
+        size: pixels a side.
+        seed: of the run.
+        first: number of the first sample.
+        count: how many samples there are from there.
+    """
+
+    def __init__(
+        self, photos: Sequence[Path], leaves_share: float, size: int, seed: int, first: int, count: int
+    ) -> None:
+        self.photos, self.leaves_share, self.size = photos, leaves_share, size
+        self.seed, self.first, self.count = seed, first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """(3, size, size) in [0, 1], and how many unreadable photographs were passed over to find it."""
+        rng = np.random.default_rng((self.seed, self.first + index))
+        if rng.random() < self.leaves_share:
+            return to_tensor(draw_leaves(rng, self.size)), 0
+        for skipped in range(MOST_SKIPS):
+            path = self.photos[rng.integers(len(self.photos))]
+            try:
+                photo = open_upright(path, shortest=2 * self.size).convert("RGB")
+            except ImageError:
+                continue
+            return to_tensor(random_square(rng, photo, self.size)), skipped
+        raise ImageError(f"{MOST_SKIPS} photographs in a row could not be read, {path} the last of them")
+
+
+def validation_squares(photos: Sequence[Path], size: int) -> Tensor:
+    """The centre squares of photographs, (N, 3, size, size) in [0, 1]; files that cannot be read are left out.
+
+    Raises:
+        UserError: none can be read.
+    """
+    squares = []
+    for path in photos:
+        try:
+            photo = open_upright(path, shortest=size).convert("RGB")
+        except ImageError:
+            continue
+        squares.append(to_tensor(ImageOps.fit(photo, (size, size), Image.Resampling.BICUBIC)))
+    if not squares:
+        raise UserError(f"none of the {len(photos)} validation photographs can be read, {photos[0]} the first of them")
+    return torch.stack(squares)

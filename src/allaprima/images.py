@@ -1,0 +1,167 @@
+"""Picture files to tensors and back: orientation, colour profile, alpha, 16 bit; written whole or not at all."""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps
+from torch import Tensor
+
+from allaprima.errors import UserError
+
+READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+WRITE_OPTIONS = {
+    ".png": {"format": "PNG"},
+    ".jpg": {"format": "JPEG", "quality": 92, "subsampling": 0},
+    ".jpeg": {"format": "JPEG", "quality": 92, "subsampling": 0},
+    ".webp": {"format": "WEBP", "quality": 92},
+}
+SRGB = ImageCms.createProfile("sRGB")
+
+
+class ImageError(UserError):
+    """A file that is not there, not a picture, damaged, or cannot be written."""
+
+
+class Picture(NamedTuple):
+    """A picture as it should be seen.
+
+    Attributes:
+        image: (3, H, W) float32, sRGB in [0, 1].
+        alpha: (1, H, W) float32 in [0, 1], or None if the file has no transparency.
+    """
+
+    image: Tensor
+    alpha: Tensor | None
+
+
+def open_upright(source: Path | io.BytesIO, shortest: int = 0) -> Image.Image:
+    """Open a file as an 8-bit RGB or RGBA picture in sRGB, turned upright by its EXIF orientation.
+
+    Args:
+        source: a path, or a file's content.
+        shortest: if positive, a JPEG may be decoded at a fraction of its size, both sides at least this long.
+
+    Raises:
+        ImageError: no such file, no permission, not a picture, truncated, or too large to be honest.
+    """
+    name = source if isinstance(source, Path) else "the data"
+    try:
+        with Image.open(source) as file:
+            if shortest:
+                file.draft("RGB", (shortest, shortest))
+            file.load()
+            image = ImageOps.exif_transpose(file)
+            profile = file.info.get("icc_profile")
+    except FileNotFoundError as error:
+        raise ImageError(f"{name} does not exist: check the path") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{name} is a folder: name a picture file in it") from error
+    except PermissionError as error:
+        raise ImageError(f"{name} cannot be read: no permission") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a picture that Pillow can read: give a JPEG, PNG, WebP or TIFF") from error
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
+        raise ImageError(f"{name} is damaged or not a picture: {error}") from error
+    if profile:
+        image = _to_srgb(image, profile)
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_to_8_bits(np.asarray(image)))
+    transparent = image.has_transparency_data
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    if image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return image
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    opaque = image.convert("RGB") if alpha is not None else image
+    try:
+        converted = ImageCms.profileToProfile(
+            opaque, ImageCms.ImageCmsProfile(io.BytesIO(profile)), SRGB, outputMode="RGB"
+        )
+    except (
+        ImageCms.PyCMSError,
+        OSError,
+    ):  # a damaged profile, or one of another colour space: the pixels are all we have
+        return image
+    if alpha is not None:
+        converted.putalpha(alpha)
+    return converted
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    # 16-bit grey comes as I;16 or I; a floating-point picture has no agreed white but 1.
+    white = (
+        1.0
+        if values.dtype.kind == "f" and values.max(initial=0) <= 1
+        else 255.0
+        if values.max(initial=0) <= 255
+        else 65535.0
+    )
+    return np.clip(values / white * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """An 8-bit picture of C bands as (C, H, W) float32 in [0, 1]."""
+    array = np.array(image, dtype=np.uint8)
+    return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1).float() / 255
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """(3, H, W) or (4, H, W) in [0, 1] as an 8-bit RGB or RGBA picture, rounded to nearest."""
+    array = (tensor.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array)
+
+
+def read_picture(source: Path | io.BytesIO) -> Picture:
+    """Read a picture file, upright and in sRGB. Raises ImageError as `open_upright` does."""
+    pixels = to_tensor(open_upright(source))
+    return Picture(pixels[:3].contiguous(), pixels[3:].contiguous() if pixels.shape[0] == 4 else None)
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write a picture, the format by the suffix of `path`; what stood there before stays until the new one is whole.
+
+    A JPEG has no transparency, so there the picture is laid on white.
+
+    Raises:
+        ImageError: an unknown suffix, or a place that cannot be written to.
+    """
+    options = WRITE_OPTIONS.get(path.suffix.lower())
+    if options is None:
+        raise ImageError(f"{path}: pictures are written as {', '.join(WRITE_OPTIONS)}; choose one of these suffixes")
+    pixels = picture.image
+    if picture.alpha is not None:
+        if options["format"] == "JPEG":
+            pixels = pixels * picture.alpha + (1 - picture.alpha)
+        else:
+            pixels = torch.cat([pixels, picture.alpha])
+    encoded = io.BytesIO()
+    to_image(pixels).save(encoded, **options)
+    write_atomically(path, encoded.getvalue())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, making its folder. Raises ImageError where that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(content)
+                # NamedTemporaryFile makes files private; give this one the permissions of any other.
+                umask = os.umask(0)
+                os.umask(umask)
+                os.fchmod(file.fileno(), 0o666 & ~umask)
+                file.close()
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise ImageError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,77 @@
+"""Blocks that the networks share: convolution with reflection padding, instance norm, residual and resize blocks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class InstanceNorm(nn.Module):
+    """Instance norm (Ulyanov et al. 2016) with scale and shift: (B, C, H, W) to the same.
+
+    What nn.InstanceNorm2d(C, affine=True) computes, as batch norm of one image at a time: on a processor that keeps
+    channels_last, where PyTorch's own instance norm converts to contiguous and the next convolution back.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        if x.is_cuda:
+            return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        normed = [
+            F.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps) for image in x.split(1)
+        ]
+        return torch.cat(normed)
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution with reflection padding, then instance norm: (B, C, H, W) to (B, D, H/stride, W/stride)."""
+
+    def __init__(self, channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(channels, out_channels, kernel, stride, kernel // 2, padding_mode="reflect", bias=False),
+            InstanceNorm(out_channels),
+        )
+
+
+class Residual(nn.Module):
+    """x + f(x), f of two 3x3 convolutions (He et al. 2016), nothing after the sum (Gross and Wilber 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            ConvNorm(channels, channels, 3), nn.ReLU(inplace=True), ConvNorm(channels, channels, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        return x + self.body(x)
+
+
+class ResizeConv(nn.Module):
+    """Nearest-neighbour doubling, then a 3x3 convolution: no checkerboard (Odena et al. 2016).
+
+    After doubling, a 3x3 window sees only 2x2 different pixels, so the four positions that an output pixel can have
+    are four 2x2 convolutions at the low resolution, with sums of the 3x3 weights: 4 multiply-adds for 9, no doubled
+    copy. The doubled picture's reflection is the low resolution's replication.
+    """
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.Conv2d(channels, out_channels, 3, bias=False).weight.detach())
+        # Row a tells which of the three taps fall on the earlier and which on the later pixel, at output parity a.
+        taps = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+        self.register_buffer("taps", taps, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D, 2H, 2W)."""
+        height, width = x.shape[2:]
+        kernels = torch.einsum("aik,bjl,dckl->abdcij", self.taps, self.taps, self.weight).flatten(0, 2)
+        y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernels.contiguous(memory_format=torch.channels_last))
+        y = y.permute(0, 2, 3, 1).unflatten(3, (2, 2, -1))
+        rows = [torch.stack([y[:, a : a + height, b : b + width, a, b] for b in (0, 1)], dim=3) for a in (0, 1)]
+        return torch.stack(rows, dim=2).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)

@@ -1,0 +1,46 @@
+"""The image transformation network of Johnson, Alahi and Fei-Fei (2016), with instance norm and resize-convolutions."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from allaprima.networks.blocks import ConvNorm, InstanceNorm, Residual, ResizeConv
+
+SMALLEST = 16  # pixels; what reflection padding at a quarter of the size needs, and no less than a 9x9 window
+
+
+class Johnson(nn.Module):
+    """Photograph to pastiche in one pass.
+
+    Args:
+        width: channels after the first convolution; twice and four times as many after the two that halve the size.
+        blocks: residual blocks at a quarter of the size.
+    """
+
+    def __init__(self, width: int = 32, blocks: int = 5) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            ConvNorm(3, width, 9),
+            nn.ReLU(inplace=True),
+            ConvNorm(width, 2 * width, 3, stride=2),
+            nn.ReLU(inplace=True),
+            ConvNorm(2 * width, 4 * width, 3, stride=2),
+            nn.ReLU(inplace=True),
+            *(Residual(4 * width) for _ in range(blocks)),
+            ResizeConv(4 * width, 2 * width),
+            InstanceNorm(2 * width),
+            nn.ReLU(inplace=True),
+            ResizeConv(2 * width, width),
+            InstanceNorm(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect"),
+        )
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1]."""
+        height, width = photos.shape[-2:]
+        bottom = max(SMALLEST, -(-height // 4) * 4) - height
+        right = max(SMALLEST, -(-width // 4) * 4) - width
+        padded = F.pad(photos, (0, right, 0, bottom), mode="replicate")
+        painted = torch.sigmoid(self.layers(padded).float())
+        return painted[..., :height, :width]
