@@ -1,4 +1,4 @@
-"""Turn a painting into the style file that the project carries: python scripts/read_style.py style=NAME style.image=PICTURE."""
+"""Make a style file of a painting: python scripts/read_style.py style=kandinsky style.image=PICTURE."""
 
 import hydra
 from omegaconf import DictConfig

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
-from allaprima import weights
+from allaprima import networks, weights
 from allaprima.callbacks import ProgressBar, SampleSheet
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
@@ -36,7 +35,7 @@ def train(config: DictConfig) -> Path:
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
     style, loss = objective(config)
-    network = instantiate(config.network)
+    network = networks.build(**config.network)
     metadata = {
         "network": OmegaConf.to_container(config.network),
         "style": {name: getattr(style, name) for name in ("name", "title", "artist", "year", "source", "sha256")},

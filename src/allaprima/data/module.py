@@ -11,6 +11,7 @@ from allaprima.data.photos import (
     STARTER_TRAINING,
     STARTER_VALIDATION,
     TrainingSamples,
+    check_readable,
     find_photos,
     packaged_photos,
     validation_squares,
@@ -67,7 +68,7 @@ class Photographs(pl.LightningDataModule):
         if not self.photos and leaves_share < 1:
             raise UserError(f"data.source={source} has no photographs: set data.leaves_share=1")
         if self.photos:
-            validation_squares(self.photos, 16) if len(self.photos) <= 8 else None
+            check_readable(self.photos)
         self.validation = validation_squares(held_out[:validation_photos], validation_size)
 
     def train_dataloader(self) -> DataLoader:

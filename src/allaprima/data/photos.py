@@ -55,6 +55,17 @@ def find_photos(root: Path) -> list[Path]:
     return photos
 
 
+def check_readable(photos: Sequence[Path]) -> None:
+    """Raises UserError if none of the first photographs can be read, before a run starts on nothing."""
+    for path in photos[:MOST_SKIPS]:
+        try:
+            open_upright(path)
+        except ImageError:
+            continue
+        return
+    raise UserError(f"none of the first {len(photos[:MOST_SKIPS])} photographs can be read, {photos[0]} among them")
+
+
 def random_square(rng: Generator, photo: Image.Image, size: int) -> Image.Image:
     """A square of random scale and place, flipped or not, at size x size pixels."""
     short = min(photo.size)

@@ -1,0 +1,82 @@
+"""The plain way to train, which this project is measured against: what the PyTorch examples do, on a processor.
+
+Float32, contiguous, PyTorch's own instance norm and upsampling, the whole loss network on photograph and pastiche.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from allaprima.losses import PerceptualLoss
+
+
+class PlainResidual(nn.Module):
+    """x + f(x)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*plain_conv(channels, channels, 3), nn.ReLU(), *plain_conv(channels, channels, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        return x + self.body(x)
+
+
+def plain_conv(channels: int, out_channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """Reflection padding, convolution, instance norm."""
+    return [
+        nn.ReflectionPad2d(kernel // 2),
+        nn.Conv2d(channels, out_channels, kernel, stride),
+        nn.InstanceNorm2d(out_channels, affine=True),
+    ]
+
+
+def plain_johnson(width: int, blocks: int) -> nn.Sequential:
+    """Johnson's network as its users write it, for sizes that are multiples of 4."""
+    return nn.Sequential(
+        *plain_conv(3, width, 9),
+        nn.ReLU(),
+        *plain_conv(width, 2 * width, 3, 2),
+        nn.ReLU(),
+        *plain_conv(2 * width, 4 * width, 3, 2),
+        nn.ReLU(),
+        *(PlainResidual(4 * width) for _ in range(blocks)),
+        nn.Upsample(scale_factor=2),
+        *plain_conv(4 * width, 2 * width, 3),
+        nn.ReLU(),
+        nn.Upsample(scale_factor=2),
+        *plain_conv(2 * width, width, 3),
+        nn.ReLU(),
+        nn.ReflectionPad2d(4),
+        nn.Conv2d(width, 3, 9),
+        nn.Sigmoid(),
+    )
+
+
+def plain_gram(features: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, C, C), over H W."""
+    positions = features.flatten(2)
+    return positions.bmm(positions.transpose(1, 2)) / positions.shape[2]
+
+
+def plain_step(network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.Optimizer, photos: Tensor) -> None:
+    """One step on (B, 3, H, W) photographs in [0, 1]: the relative objective, written out the usual way."""
+    optimizer.zero_grad()
+    pastiches = network(photos)
+    layers = {*loss.content_layers, *loss.style_layers}
+    photo_features, features = loss.vgg(photos, layers), loss.vgg(pastiches, layers)
+    content = sum(
+        F.mse_loss(features[layer], photo_features[layer]) / photo_features[layer].square().mean()
+        for layer in loss.content_layers
+    )
+    style = 0.0
+    for layer in loss.style_layers:
+        target = loss.get_buffer(f"gram_{layer}")
+        style = (
+            style + F.mse_loss(plain_gram(features[layer]), target.expand(len(photos), -1, -1)) / target.square().mean()
+        )
+    variation = (pastiches[..., 1:] - pastiches[..., :-1]).abs().mean()
+    variation = variation + (pastiches[..., 1:, :] - pastiches[..., :-1, :]).abs().mean()
+    weighted = loss.content_weight * content + loss.style_weight * style / len(loss.style_layers)
+    (weighted + loss.tv_weight * variation).backward()
+    optimizer.step()

@@ -1,0 +1,102 @@
+"""Seconds a training step takes: the plain loop against this project's trainer, in turn, each in a fresh process."""
+
+import itertools
+import multiprocessing
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from tqdm import trange
+
+from allaprima import networks
+from allaprima.benchmarks.plain import plain_johnson, plain_step
+from allaprima.data.module import Photographs
+from allaprima.memory import keep_freed_memory
+from allaprima.precision import fastest_precision
+from allaprima.run import objective
+from allaprima.training import StyleTransfer
+
+WARMUP = 2
+
+
+class StepTimes(pl.Callback):
+    """The seconds from one step's beginning to the next, waiting for data included."""
+
+    def __init__(self) -> None:
+        self.moments: list[float] = []
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Note the time."""
+        self.moments.append(time.perf_counter())
+
+
+def plain_seconds(config: DictConfig) -> list[float]:
+    """Seconds of each step of the plain loop on photographs that are there already."""
+    pl.seed_everything(config.seed, verbose=False)
+    _, loss = objective(config)
+    network = plain_johnson(config.network.width, config.network.blocks)
+    optimizer = torch.optim.Adam(network.parameters(), config.optimizer.learning_rate)
+    photos = torch.rand(config.data.batch_size, 3, config.data.size, config.data.size)
+    moments = []
+    for _ in range(WARMUP + config.benchmark.steps):
+        plain_step(network, loss, optimizer, photos)
+        moments.append(time.perf_counter())
+    return differences(moments)
+
+
+def trainer_seconds(config: DictConfig) -> list[float]:
+    """Seconds of each step of this project's trainer with its own data."""
+    warnings.filterwarnings("ignore")
+    keep_freed_memory()
+    pl.seed_everything(config.seed, verbose=False)
+    _, loss = objective(config)
+    module = StyleTransfer(networks.build(**config.network), loss, {}, **config.optimizer)
+    times = StepTimes()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        precision=fastest_precision("cpu"),
+        max_steps=WARMUP + config.benchmark.steps,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[times],
+    )
+    trainer.fit(module, datamodule=Photographs(seed=config.seed, **config.data))
+    return differences(times.moments)
+
+
+def differences(moments: list[float]) -> list[float]:
+    """Seconds between the moments that follow the warm-up."""
+    timed = moments[WARMUP - 1 :]
+    return [later - earlier for earlier, later in itertools.pairwise(timed)]
+
+
+def benchmark_train(config: DictConfig) -> None:
+    """Print the table, and last `ratio N`: the plain loop's time over this trainer's, the median over rounds."""
+    sides: dict[str, Callable[[DictConfig], list[float]]] = {
+        "plain loop": plain_seconds,
+        "this trainer": trainer_seconds,
+    }
+    rounds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in trange(config.benchmark.rounds, desc="rounds"):
+        for name, measure in sides.items():
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                rounds[name].append(statistics.median(process.submit(measure, config).result()))
+    data = config.data
+    print(
+        f"seconds a step, {data.batch_size} photographs of {data.size} x {data.size}, {torch.get_num_threads()} threads"
+    )
+    print(f"{'':14}{'median':>8}{'fastest':>9}{'slowest':>9}{'images/s':>10}")
+    for name, seconds in rounds.items():
+        median = statistics.median(seconds)
+        print(f"{name:14}{median:8.2f}{min(seconds):9.2f}{max(seconds):9.2f}{data.batch_size / median:10.2f}")
+    ratios = [plain / ours for plain, ours in zip(*rounds.values(), strict=True)]
+    print(f"precision {fastest_precision('cpu')}, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    print(f"ratio {statistics.median(ratios):.2f}")

@@ -1,0 +1,108 @@
+"""Painting files: which are meant, where each result goes, and what is said of it."""
+
+import glob
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
+from allaprima.errors import UserError
+from allaprima.images import WRITE_OPTIONS, ImageError, Picture, read_picture, write_picture
+from allaprima.stylizer import Stylizer
+
+
+def paint_files(config: DictConfig) -> list[Path]:
+    """Paint the files that `configs/infer.yaml` describes; with several, those that cannot be read are passed over.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: an option that cannot be done, or, after all others are painted, files that could not be.
+    """
+    stylizer = Stylizer.load(config.model or config.style)
+    painting = stylizer.metadata["style"]
+    inputs = find_inputs(config.input)
+    outputs = place_outputs(inputs, config.output, painting["name"], config.suffix)
+    written, failures = [], []
+    for (photo, _), output in zip(tqdm(inputs, unit="picture", disable=len(inputs) == 1), outputs, strict=True):
+        try:
+            picture = read_picture(photo)
+            pastiche = stylizer(picture.image, config.strength, config.preserve_color, config.size)
+            write_picture(output, Picture(pastiche, picture.alpha))
+        except ImageError as error:
+            if len(inputs) == 1:
+                raise
+            tqdm.write(f"passed over: {error}", file=sys.stderr)
+            failures.append(photo)
+        else:
+            written.append(output)
+            tqdm.write(f"{photo.name} as {painting['title']} ({painting['artist']}): {output}", file=sys.stdout)
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {len(inputs)} pictures could not be painted, {failures[0]} the first of them"
+        )
+    return written
+
+
+def find_inputs(given: str | Sequence[str] | None) -> list[tuple[Path, Path]]:
+    """The files meant by a path, a folder, a glob or a list of these, each with its place below what was named.
+
+    Raises:
+        UserError: nothing is there.
+    """
+    if given is None:
+        photo = packaged_photos(STARTER_VALIDATION)[0]
+        return [(photo, Path(photo.name))]
+    found: dict[Path, Path] = {}
+    for name in [given] if isinstance(given, str) else given:
+        path = Path(name)
+        if path.is_dir():
+            found |= {photo: photo.relative_to(path) for photo in find_photos(path)}
+        elif path.exists():
+            found[path] = Path(path.name)
+        else:
+            # Path.glob refuses absolute patterns.
+            matches = [path for path in map(Path, sorted(glob.glob(name, recursive=True))) if path.is_file()]  # noqa: PTH207
+            if not matches:
+                raise UserError(f"input={name}: there is no such file or folder, and nothing matches it as a pattern")
+            found |= {match: Path(match.name) for match in matches}
+    return list(found.items())
+
+
+def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, suffix: str | None) -> list[Path]:
+    """Where each result goes: to the file `output` if it is named like a picture, else to the folder `output`.
+
+    Raises:
+        UserError: several results for one file, a result in the place of an input, or an unknown suffix.
+    """
+    if suffix is not None and suffix not in WRITE_OPTIONS:
+        raise UserError(f"suffix={suffix}: take one of {', '.join(WRITE_OPTIONS)}")
+    target = Path(output)
+    if target.suffix and not target.is_dir():
+        if len(inputs) > 1:
+            raise UserError(f"output={output} is one file, but there are {len(inputs)} inputs: name a folder")
+        places = [target]
+    else:
+        places = [
+            target / below.with_name(f"{below.stem}_{style}{suffix or writable_suffix(below)}") for _, below in inputs
+        ]
+    originals = {photo.resolve() for photo, _ in inputs}
+    taken: set[Path] = set()
+    for place in places:
+        if place.suffix.lower() not in WRITE_OPTIONS:
+            raise UserError(f"output={place}: pictures are written as {', '.join(WRITE_OPTIONS)}")
+        if place.resolve() in originals:
+            raise UserError(f"output={place} is one of the inputs and would be overwritten: choose another place")
+        if place in taken:
+            raise UserError(f"two inputs would both become {place}: paint them into different folders")
+        taken.add(place)
+    return places
+
+
+def writable_suffix(photo: Path) -> str:
+    """The suffix of a photograph where results can have it, else .png."""
+    return photo.suffix if photo.suffix.lower() in WRITE_OPTIONS else ".png"

@@ -1,0 +1,112 @@
+"""A trained network, ready for use: load it, call it with a picture."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from allaprima import networks
+from allaprima.errors import UserError
+from allaprima.images import to_image, to_tensor
+from allaprima.precision import fastest_precision
+from allaprima.shipped import shipped_file, shipped_names
+
+# Luma and colour differences of ITU-R BT.601, as JPEG has them.
+RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+
+
+class Stylizer:
+    """Paints pictures with one trained network: `Stylizer.load("kandinsky")(image)`.
+
+    Args:
+        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
+        metadata: what the network's file says of itself.
+    """
+
+    def __init__(self, network: nn.Module, metadata: dict[str, Any]) -> None:
+        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.metadata = metadata
+        self.bfloat16 = fastest_precision("cpu") == "bf16-mixed"
+
+    @classmethod
+    def load(cls, name: str | Path) -> "Stylizer":
+        """Load a network that the project carries, by its name, or any other, by its file's path.
+
+        Raises:
+            UserError: there is no such network, or the file is no network of this project.
+        """
+        path = shipped_file(f"models/{name}.safetensors") or Path(name)
+        if not path.is_file():
+            carried = ", ".join(shipped_names("models"))
+            raise UserError(f"there is no network '{name}': take one of {carried}, or the path of a .safetensors file")
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = json.loads((file.metadata() or {})["allaprima"])
+                state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            network = networks.build(**metadata["network"])
+            network.load_state_dict(state)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{path} is not a network of this project: give a file that train.py wrote") from error
+        return cls(network, metadata)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        image: Tensor | Image.Image,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        size: int | None = None,
+    ) -> Tensor | Image.Image:
+        """Paint one picture, or a batch of them.
+
+        Args:
+            image: (3, H, W) or (B, 3, H, W), sRGB in [0, 1], or a Pillow image, of which the colours alone are painted.
+            strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
+            preserve_color: take the luminance from the pastiche and the colour from the photograph.
+            size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
+
+        Returns:
+            The pastiche, of the kind and size of `image`.
+
+        Raises:
+            UserError: a strength or size out of its range.
+        """
+        if not 0 <= strength <= 1:
+            raise UserError(f"strength={strength}: give a number from 0 (the photograph) to 1 (the pastiche)")
+        if size is not None and size < 1:
+            raise UserError(f"size={size}: give the short side in pixels, 1 or more")
+        if isinstance(image, Image.Image):
+            painted = self(to_tensor(image.convert("RGB")), strength, preserve_color, size)
+            return to_image(painted)
+        photos = image if image.ndim == 4 else image[None]
+        pastiches = self._paint(photos, size)
+        if preserve_color:
+            pastiches = with_colors_of(photos, pastiches)
+        blended = torch.lerp(photos, pastiches, strength)
+        return blended if image.ndim == 4 else blended[0]
+
+    def _paint(self, photos: Tensor, size: int | None) -> Tensor:
+        height, width = photos.shape[-2:]
+        scale = min(1.0, size / min(height, width)) if size else 1.0
+        x = photos
+        if scale < 1:
+            working = max(1, round(height * scale)), max(1, round(width * scale))
+            x = F.interpolate(photos, working, mode="bicubic", antialias=True).clamp(0, 1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            y = self.network(x.contiguous(memory_format=torch.channels_last))
+        if scale < 1:
+            y = F.interpolate(y, (height, width), mode="bicubic").clamp(0, 1)
+        return y.contiguous()
+
+
+def with_colors_of(photos: Tensor, pastiches: Tensor) -> Tensor:
+    """Luminance of `pastiches`, colour of `photos` (Gatys et al. 2016); all (B, 3, H, W) in [0, 1]."""
+    photo_ycc = torch.einsum("ij,bjhw->bihw", RGB_TO_YCC, photos)
+    luminance = torch.einsum("j,bjhw->bhw", RGB_TO_YCC[0], pastiches)
+    mixed = torch.stack([luminance, photo_ycc[:, 1], photo_ycc[:, 2]], 1)
+    return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(RGB_TO_YCC), mixed).clamp(0, 1)
