@@ -95,14 +95,8 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    # 16-bit grey comes as I;16 or I; a floating-point picture has no agreed white but 1.
-    white = (
-        1.0
-        if values.dtype.kind == "f" and values.max(initial=0) <= 1
-        else 255.0
-        if values.max(initial=0) <= 255
-        else 65535.0
-    )
+    # Grey of 16 bits, even in a file of 32; a floating-point picture has its white at 1, or else at 255.
+    white = 65535 if values.dtype.kind != "f" else 1 if values.max(initial=0) <= 1 else 255
     return np.clip(values / white * 255 + 0.5, 0, 255).astype(np.uint8)
 
 

@@ -45,7 +45,7 @@ def train(config: DictConfig) -> Path:
     }
     module = StyleTransfer(network, loss, metadata, **config.optimizer)
     data = Photographs(seed=config.seed, **config.data)
-    checkpoint = find_checkpoint(config.resume, Path(config.runs), metadata | {"style": metadata["style"]})
+    checkpoint = find_checkpoint(config, metadata)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(config.runs), style.name)
     write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
     trainer = make_trainer(config, folder, style)
@@ -80,12 +80,13 @@ def new_folder(runs: Path, name: str) -> Path:
     return runs / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
 
-def find_checkpoint(resume: str | None, runs: Path, metadata: dict[str, Any]) -> Path | None:
+def find_checkpoint(config: DictConfig, metadata: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from: none, a path, or for `last` the newest of this style.
 
     Raises:
-        UserError: there is none, it cannot be read, or it is of another style, objective or network.
+        UserError: there is none, it cannot be read, it is of another style, objective or network, or it is finished.
     """
+    resume, runs = config.resume, Path(config.runs)
     if resume is None:
         return None
     name = metadata["style"]["name"]
@@ -108,8 +109,10 @@ def find_checkpoint(resume: str | None, runs: Path, metadata: dict[str, Any]) ->
     for key, mine in metadata.items():
         if theirs.get(key) != mine:
             raise UserError(
-                f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same settings to resume"
+                f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same settings again"
             )
+    if checkpoint["global_step"] >= config.trainer.max_steps:
+        raise UserError(f"{path} has its {checkpoint['global_step']} steps already: start anew without resume")
     return path
 
 

@@ -123,8 +123,8 @@ def fetch_picture(source: str) -> bytes:
             return Path(source).read_bytes()
         except OSError as error:
             raise ImageError(f"cannot read {source}: {error.strerror}") from error
-    request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
     try:
+        request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
         with urllib.request.urlopen(request, timeout=DOWNLOAD_SECONDS) as response:
             return response.read()
     except (OSError, ValueError) as error:

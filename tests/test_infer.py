@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from PIL import Image
+
+from allaprima.data.photos import packaged_photos
+from allaprima.errors import UserError
+from allaprima.images import read_picture
+from allaprima.painting import paint_files
+from allaprima.stylizer import Stylizer
+
+from .conftest import TOP
+
+(COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
+
+
+@pytest.fixture(scope="module")
+def stylizer():
+    return Stylizer.load("kandinsky")
+
+
+def configuration(*overrides):
+    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+        return compose("infer", overrides)
+
+
+def paint(*overrides):
+    return paint_files(configuration(*overrides))
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.open(COFFEE).resize((90, 60)).save(path)
+    return path
+
+
+def test_strength_blends(stylizer):
+    photo = torch.rand(3, 33, 45)
+    painted = stylizer(photo)
+    assert painted.shape == photo.shape and painted.min() >= 0 and painted.max() <= 1
+    assert torch.equal(stylizer(photo, strength=0), photo)
+    assert torch.allclose(stylizer(photo, strength=0.25), 0.75 * photo + 0.25 * painted, atol=1e-5)
+
+
+def test_preserve_color_takes_luminance_alone(stylizer):
+    photo = 0.4 + 0.2 * torch.rand(3, 32, 32)
+    kept = stylizer(photo, preserve_color=True)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    luma = (stylizer(photo) * weights).sum(0)
+    inside = ((kept > 0.001) & (kept < 0.999)).all(0)
+    assert inside.float().mean() > 0.3
+    assert torch.allclose((kept * weights).sum(0)[inside], luma[inside], atol=0.002)
+    difference, original = kept - (kept * weights).sum(0), photo - (photo * weights).sum(0)
+    assert torch.allclose(difference[:, inside], original[:, inside], atol=0.002)
+
+
+def test_batches_sizes_and_pillow_images(stylizer):
+    photos = torch.rand(2, 3, 40, 64)
+    assert torch.allclose(stylizer(photos)[1], stylizer(photos[1]), atol=0.02)
+    small = stylizer(photos, size=20)
+    assert small.shape == photos.shape and not torch.allclose(small, stylizer(photos), atol=0.02)
+    assert torch.equal(stylizer(photos, size=400), stylizer(photos))
+    image = Image.fromarray(np.zeros((30, 50, 4), np.uint8))
+    assert stylizer(image).size == (50, 30)
+
+
+def test_the_photos_own_size_orientation_and_alpha(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.open(COFFEE).resize((80, 50)).convert("RGBA")
+    turned.putalpha(Image.linear_gradient("L").resize((80, 50)))
+    turned.save(tmp_path / "turned.png", exif=exif)
+    (written,) = paint(f"input={tmp_path / 'turned.png'}", f"output={tmp_path / 'out.png'}", "size=40")
+    picture = read_picture(written)
+    assert picture.image.shape == (3, 80, 50)
+    assert torch.equal(picture.alpha, read_picture(tmp_path / "turned.png").alpha)
+    (flat,) = paint(f"input={tmp_path / 'turned.png'}", f"output={tmp_path / 'out.jpg'}")
+    assert read_picture(flat).alpha is None
+
+
+def test_files_folders_and_patterns(tmp_path, photo):
+    deep = tmp_path / "album" / "deep"
+    deep.mkdir(parents=True)
+    Image.open(photo).save(tmp_path / "album" / "one.jpg")
+    Image.open(photo).convert("L").save(deep / "two.tiff")
+    out = tmp_path / "out"
+
+    def names(*overrides):
+        return sorted(str(path.relative_to(out)) for path in paint(*overrides, f"output={out}"))
+
+    assert names(f"input={photo}") == ["photo_kandinsky.png"]
+    assert names(f"input={tmp_path / 'album'}") == ["deep/two_kandinsky.png", "one_kandinsky.jpg"]
+    assert names(f"input='{tmp_path}/album/**/*.t*'", "suffix=.webp") == ["two_kandinsky.webp"]
+    assert names(f"input=[{photo},{deep}]") == ["photo_kandinsky.png", "two_kandinsky.png"]
+
+
+def test_what_cannot_be_painted_is_passed_over_among_others(tmp_path, photo, capsys):
+    (tmp_path / "broken.png").write_text("not a picture")
+    with pytest.raises(UserError, match="1 of 2 pictures"):
+        paint(f"input=[{photo},{tmp_path / 'broken.png'}]", f"output={tmp_path / 'out'}")
+    assert (tmp_path / "out" / "photo_kandinsky.png").is_file()
+    assert "passed over" in capsys.readouterr().err
+
+
+def test_mistakes_are_refused(tmp_path, photo):
+    (tmp_path / "text.png").write_text("not a picture")
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.open(photo).save(other / "photo.png")
+    before = photo.read_bytes()
+    for overrides, words in (
+        ([f"output={photo}"], "would be overwritten"),
+        ([f"output={tmp_path / 'out.txt'}"], "written as"),
+        ([f"input=[{photo},{other}]", f"output={tmp_path / 'out.png'}"], "name a folder"),
+        ([f"input=[{photo},{other}]", f"output={tmp_path}"], "would both become"),
+        ([f"input={tmp_path / 'text.png'}"], "not a picture"),
+        ([f"input={tmp_path / 'missing.png'}"], "no such file"),
+        (["strength=1.5"], "from 0"),
+        (["size=0"], "1 or more"),
+        (["suffix=.gif"], "take one of"),
+        (["style=mona_lisa"], "take one of great_wave, kandinsky"),
+        ([f"model={photo}"], "not a network"),
+        ([f"model={TOP / 'models' / 'styles' / 'udnie.safetensors'}"], "not a network"),
+    ):
+        with pytest.raises(UserError, match=words):
+            paint(f"input={photo}", f"output={tmp_path / 'painted'}", *overrides)
+    assert photo.read_bytes() == before
+    assert not (tmp_path / "painted").exists()
+
+
+def test_with_no_arguments_it_paints_a_photograph_and_says_where(command, tmp_path):
+    result = command("infer.py")
+    assert result.returncode == 0, result.stderr
+    assert "painted/chelsea_kandinsky.png" in result.stdout
+    assert read_picture(tmp_path / "painted" / "chelsea_kandinsky.png").image.shape == (3, 300, 451)
+
+
+def test_mistakes_end_the_command_in_one_line(command, refused, photo):
+    refused(command("infer.py", "input=missing.jpg"), "missing.jpg")
+    refused(command("infer.py", "strenght=0.5"), "strenght")
+    refused(command("infer.py", f"input={photo}", f"output={photo}"), "overwritten")
+    refused(command("infer.py", f"input={photo}", "strength=much"), "strength")

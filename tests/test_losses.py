@@ -1,0 +1,93 @@
+import pytest
+import torch
+
+from allaprima import losses
+from allaprima.errors import UserError
+from allaprima.losses import PerceptualLoss, gram_matrix
+
+
+def test_content_golden_numbers():
+    features = torch.tensor([[[[1.0, 2], [3, 4]]]])
+    target = torch.full((1, 1, 2, 2), 2.0)
+    assert losses.squared_distance(features, target).tolist() == [6]
+    assert losses.gatys_content(features, target).tolist() == [3]
+    assert losses.johnson_content(features, target).tolist() == [1.5]
+    assert losses.relative_content(features, target).tolist() == [6 / 16]
+
+
+def test_gram_golden_numbers():
+    layer = torch.arange(1.0, 9).view(1, 2, 2, 2)
+    assert (gram_matrix(layer) * 4).tolist() == [[[30, 70], [70, 174]]]
+    assert gram_matrix(layer).tolist() == [[[7.5, 17.5], [17.5, 43.5]]]
+
+
+def test_style_golden_numbers():
+    gram = gram_matrix(torch.arange(1.0, 9).view(1, 2, 2, 2))
+    target = torch.tensor([[7.5, 16.5], [16.5, 40.5]])
+    # Differences 0, 1, 1, 3 over H W: their squares sum to 11.
+    assert losses.squared_distance(gram, target).tolist() == [11]
+    # Over C H W, half as large each.
+    assert losses.johnson_style(gram, target).tolist() == [11 / 4]
+    # Equation 4 with N = 2, M = 4 and the sums 0, 4, 4, 12, whose squares sum to 176.
+    assert losses.gatys_style(gram, target).tolist() == [176 / (4 * 2**2 * 4**2)]
+    assert losses.relative_style(gram, target).item() == pytest.approx(11 / (7.5**2 + 2 * 16.5**2 + 40.5**2))
+
+
+def test_total_variation_golden_numbers():
+    image = torch.tensor([[[[0.0, 1], [3, 7]]]])
+    assert losses.total_variation(image).tolist() == [1 + 4 + 3 + 6]
+    assert losses.total_variation(torch.full((2, 3, 5, 4), 0.3)).tolist() == [0, 0]
+
+
+def test_gram_matrix_is_float32_where_half_precision_overflows():
+    features = torch.full((1, 2, 64, 64), 300.0, dtype=torch.float16)
+    gram = gram_matrix(features)
+    assert gram.dtype == torch.float32
+    assert torch.equal(gram, torch.full((1, 2, 2), 90000.0))
+    with torch.autocast("cpu", torch.bfloat16):
+        exact = gram_matrix(torch.full((1, 2, 3, 3), 1.01))
+    assert exact.dtype == torch.float32
+    assert torch.allclose(exact, torch.tensor(1.01**2))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_gram_matrix_has_the_gradient_of_its_definition(memory_format):
+    features = torch.randn(2, 3, 4, 5).contiguous(memory_format=memory_format).requires_grad_()
+    weight = torch.randn(2, 3, 3)
+    positions = features.flatten(2)
+    (expected,) = torch.autograd.grad((positions @ positions.mT / 20 * weight).sum(), features)
+    (gradient,) = torch.autograd.grad((gram_matrix(features) * weight).sum(), features)
+    assert torch.allclose(gradient, expected, atol=1e-6)
+
+
+def make_loss(vgg, painting, objective="relative", **weights):
+    grams = {name: gram_matrix(map_)[0] for name, map_ in vgg(painting, ["relu1_2", "relu3_3"]).items()}
+    weights = {"content_weight": 1.0, "style_weight": 1.0, "tv_weight": 1.0} | weights
+    return PerceptualLoss(vgg, grams, ["relu3_3"], objective, **weights)
+
+
+@pytest.mark.parametrize("objective", list(losses.OBJECTIVES))
+def test_objective_is_the_weighted_sum_and_zero_where_it_should_be(vgg, objective):
+    photo, painting = torch.rand(2, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    loss = make_loss(vgg, painting, objective, content_weight=2.0, style_weight=3.0, tv_weight=5.0)
+    terms = loss(photo, loss.content_features(photo))
+    assert terms.content.item() == 0 and terms.style.item() > 0 and terms.tv.item() > 0
+    assert terms.total.item() == pytest.approx((3 * terms.style + 5 * terms.tv).item())
+    same = loss(painting, loss.content_features(painting))
+    assert same.style.item() == pytest.approx(0, abs=1e-8)
+
+
+def test_gradient_reaches_the_pastiche_and_nothing_else(vgg):
+    photo = torch.rand(1, 3, 32, 32)
+    loss = make_loss(vgg, torch.rand(1, 3, 32, 32))
+    pastiche = torch.rand(1, 3, 32, 32, requires_grad=True)
+    content = loss.content_features(photo)
+    assert not any(features.requires_grad for features in content.values())
+    loss(pastiche, content).total.backward()
+    assert pastiche.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in loss.parameters())
+
+
+def test_unknown_objective_is_refused(vgg):
+    with pytest.raises(UserError, match="relative, johnson, gatys"):
+        make_loss(vgg, torch.rand(1, 3, 32, 32), "perceptual")

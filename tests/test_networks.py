@@ -1,0 +1,53 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from allaprima import networks
+from allaprima.errors import UserError
+from allaprima.networks.blocks import InstanceNorm, ResizeConv
+from allaprima.networks.johnson import Johnson
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (16, 16), (33, 62), (101, 100), (64, 3)])
+def test_any_size_comes_out_at_its_own(size):
+    photos = torch.rand(2, 3, *size)
+    painted = Johnson(8, 1)(photos)
+    assert painted.shape == photos.shape and painted.dtype == torch.float32
+    assert painted.min() >= 0 and painted.max() <= 1
+
+
+def test_width_and_depth_are_arguments():
+    def parameters(network):
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    assert parameters(networks.build("johnson")) > parameters(networks.build("johnson", width=32, blocks=3))
+    assert parameters(networks.build("johnson", width=32, blocks=5)) == pytest.approx(1.68e6, rel=0.01)
+
+
+def test_unknown_networks_are_refused():
+    with pytest.raises(UserError, match="take one of johnson"):
+        networks.build("resnet")
+    with pytest.raises(UserError, match="cannot be built"):
+        networks.build("johnson", depth=3)
+    with pytest.raises(UserError, match="cannot be built"):
+        networks.build("johnson", width=-1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 8)])
+def test_resize_convolution_is_doubling_then_a_3x3_convolution(size):
+    block = ResizeConv(5, 7).double()
+    x = torch.randn(2, 5, *size, dtype=torch.double)
+    doubled = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
+    assert torch.allclose(block(x), F.conv2d(doubled, block.weight), atol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_instance_norm_is_pytorchs(batch):
+    x = torch.randn(batch, 6, 9, 8).contiguous(memory_format=torch.channels_last)
+    mine, theirs = InstanceNorm(6), nn.InstanceNorm2d(6, affine=True)
+    nn.init.normal_(mine.weight)
+    nn.init.normal_(mine.bias)
+    theirs.load_state_dict(mine.state_dict())
+    assert torch.allclose(mine(x), theirs(x), atol=1e-5)
+    assert mine(x).is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,156 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from allaprima import run
+from allaprima.data.photos import packaged_photos
+from allaprima.errors import UserError
+from allaprima.images import read_picture
+
+from .conftest import TOP
+
+SMALL = (
+    "network.width=8",
+    "network.blocks=1",
+    "data.size=64",
+    "data.validation_size=128",
+    "trainer.val_every=4",
+    "optimizer.warmup_steps=2",
+)
+
+
+def configuration(*overrides):
+    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+        return compose("train", overrides)
+
+
+def validation(folder):
+    """The validation objective by step, from a run's log."""
+    rows = [row for log in sorted(folder.glob("log/*/metrics.csv")) for row in csv.DictReader(log.open())]
+    return {int(row["step"]) + 1: float(row["val/total"]) for row in rows if row.get("val/total")}
+
+
+def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
+    path = run.train(
+        configuration(*SMALL, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=20", "network.width=16")
+    )
+    folder = path.parents[1]
+    assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
+    objective = validation(folder)
+    assert list(objective) == [20, 40, 60]
+    assert objective[60] < 0.9 * objective[20]
+    assert [sheet.name for sheet in sorted((folder / "samples").iterdir())] == [
+        f"step_0000{n}.png" for n in (20, 40, 60)
+    ]
+    assert read_picture(folder / "samples" / "step_000060.png").image.shape == (3, 4 * 132 + 4, 2 * 132 + 4)
+    assert (folder / "config.yaml").read_text().startswith("style:")
+    with safe_open(path, "pt") as file:
+        metadata = json.loads(file.metadata()["allaprima"])
+        assert all(file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
+    assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1}
+    assert metadata["style"]["artist"] == "Wassily Kandinsky"
+    assert metadata["loss_network"].startswith("craft-vgg16-4a5efbfb")
+    assert metadata["loss"]["content_weight"] == configuration().loss.content_weight
+    assert metadata["steps"] == 60 and metadata["images_seen"] == 60 * configuration().data.batch_size
+    assert metadata["seconds"] > 0
+    assert metadata["validation"]["total"] == pytest.approx(objective[60], abs=1e-4)
+
+
+def start(folder, *overrides):
+    return subprocess.Popen(
+        [sys.executable, TOP / "scripts" / "train.py", *SMALL, "trainer.max_steps=12", f"runs={folder}", *overrides],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
+    killed = start(tmp_path / "killed")
+    deadline = time.monotonic() + 300
+    while not list((tmp_path / "killed").glob("*/*/checkpoints/step_000008.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    (folder,) = (tmp_path / "killed" / "kandinsky").iterdir()
+    assert not (folder / "models").exists()
+
+    resumed = start(tmp_path / "killed", "resume=last")
+    output, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, output
+    whole = start(tmp_path / "whole")
+    output, _ = whole.communicate(timeout=300)
+    assert whole.returncode == 0, output
+
+    (other,) = (tmp_path / "whole" / "kandinsky").iterdir()
+    assert [path.name for path in (tmp_path / "killed" / "kandinsky").iterdir()] == [folder.name]
+    mine, theirs = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (folder, other))
+    assert mine["global_step"] == theirs["global_step"] == 12
+    assert mine["counts"]["images_seen"] == theirs["counts"]["images_seen"]
+    assert all(torch.equal(mine["state_dict"][name], value) for name, value in theirs["state_dict"].items())
+    networks = [load_file(path / "models" / "kandinsky.safetensors") for path in (folder, other)]
+    assert all(torch.equal(networks[0][name], value) for name, value in networks[1].items())
+    assert validation(folder) == validation(other)
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+    config = configuration(*SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0")
+    checkpoint = run.train(config).parents[1] / "checkpoints" / "last.ckpt"
+    for overrides, words in (
+        ([f"resume={checkpoint}", "style=udnie"], "style="),
+        ([f"resume={checkpoint}", "network.width=16"], "network="),
+        ([f"resume={checkpoint}", "loss.tv_weight=7"], "loss="),
+        ([f"resume={checkpoint}", "trainer.max_steps=4"], "has its 4 steps"),
+        ([f"resume={tmp_path / 'missing.ckpt'}"], "no such file"),
+        ([f"resume={__file__}"], "not a checkpoint"),
+        (["resume=last", "runs=elsewhere"], "nothing to resume"),
+    ):
+        with pytest.raises(UserError, match=words):
+            run.train(configuration(*SMALL, f"runs={tmp_path}", *overrides))
+
+
+def test_wandb_stays_offline_without_a_key(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    path = run.train(
+        configuration(*SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0", "logger=both", "data=leaves")
+    )
+    assert list(path.parents[1].glob("wandb/offline-run-*/*.wandb"))
+    assert list(path.parents[1].glob("log/*/metrics.csv"))
+
+
+@pytest.mark.parametrize("loss", ["johnson", "gatys"])
+def test_the_other_objectives_train_towards_any_picture(tmp_path, loss):
+    (painting,) = packaged_photos(["skimage/data/coffee.png"])
+    mine = ("loss.weights=craft", "loss.depth=16", f"style.image={painting}", "style.size=64")
+    steps = ("trainer.max_steps=4", "data.workers=0")
+    path = run.train(configuration(*SMALL, f"runs={tmp_path}", f"loss={loss}", *mine, *steps))
+    assert path.name == "coffee.safetensors"
+
+
+def test_experiment_full_is_two_epochs_of_coco():
+    config = configuration("experiment=full")
+    assert config.data.source == "coco" and config.trainer.accelerator == "gpu"
+    assert config.data.size == 256 and config.data.batch_size == 4
+    assert config.trainer.max_steps == 2 * 118287 // 4
+    assert configuration("experiment=full", "trainer=ddp").trainer.strategy == "ddp"
+
+
+def test_mistakes_are_told_in_one_line(command, refused, tmp_path):
+    refused(command("train.py", "style=mona_lisa"), "mona_lisa", "kandinsky")
+    refused(command("train.py", "data=coco", f"data.root={tmp_path}"), "is not COCO 2017", "download.py")
+    refused(command("train.py", "style.image=missing.jpg"), "missing.jpg")
+    refused(command("train.py", "loss.weights=imagenet"), "style.image=PATH")
+    (tmp_path / "file").write_text("in the way")
+    refused(command("train.py", *SMALL, "runs=file"), "cannot write")
