@@ -41,17 +41,15 @@ def validation(folder):
 
 
 def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
-    path = run.train(
-        configuration(*SMALL, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=20", "network.width=16")
-    )
+    wider = ("network.width=16", "optimizer.learning_rate=5e-3")
+    path = run.train(configuration(*SMALL, *wider, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=15"))
     folder = path.parents[1]
     assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
     objective = validation(folder)
-    assert list(objective) == [20, 40, 60]
-    assert objective[60] < 0.9 * objective[20]
-    assert [sheet.name for sheet in sorted((folder / "samples").iterdir())] == [
-        f"step_0000{n}.png" for n in (20, 40, 60)
-    ]
+    assert list(objective) == [15, 30, 45, 60]
+    assert objective[60] < 0.9 * objective[15]
+    sheets = sorted((folder / "samples").iterdir())
+    assert [sheet.name for sheet in sheets] == [f"step_0000{step}.png" for step in objective]
     assert read_picture(folder / "samples" / "step_000060.png").image.shape == (3, 4 * 132 + 4, 2 * 132 + 4)
     assert (folder / "config.yaml").read_text().startswith("style:")
     with safe_open(path, "pt") as file:
@@ -137,6 +135,20 @@ def test_the_other_objectives_train_towards_any_picture(tmp_path, loss):
     steps = ("trainer.max_steps=4", "data.workers=0")
     path = run.train(configuration(*SMALL, f"runs={tmp_path}", f"loss={loss}", *mine, *steps))
     assert path.name == "coffee.safetensors"
+
+
+def test_a_run_that_diverges_says_so(tmp_path):
+    settings = ("optimizer.learning_rate=.nan", "trainer.max_steps=8", "data.workers=0")
+    with pytest.raises(UserError, match="learning_rate"):
+        run.train(configuration(*SMALL, f"runs={tmp_path}", *settings))
+
+
+@pytest.mark.parametrize("override", ["trainer.max_steps=0", "data.batch_size=two", "data.size=8", "trainer=gpu"])
+def test_numbers_that_no_run_can_work_with_are_refused(override):
+    if override == "trainer=gpu" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UserError, match=override.split("=")[0]):
+        run.train(configuration(override))
 
 
 def test_experiment_full_is_two_epochs_of_coco():

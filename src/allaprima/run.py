@@ -1,5 +1,7 @@
 """One training run from its configuration: a folder, a painting, an objective, a network, a trainer."""
 
+import logging
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,17 @@ from allaprima.style import Style, painting_style, shipped_style
 from allaprima.training import StyleTransfer
 from allaprima.vgg import VGG, canonical_name
 
+SMALLEST_NUMBERS = {
+    "seed": 0,
+    "data.size": 32,
+    "data.validation_size": 32,
+    "data.validation_photos": 1,
+    "data.batch_size": 1,
+    "data.workers": 0,
+    "trainer.max_steps": 1,
+    "trainer.val_every": 1,
+}
+
 
 def train(config: DictConfig) -> Path:
     """Train one network for one painting, as `configs/train.yaml` says.
@@ -32,7 +45,9 @@ def train(config: DictConfig) -> Path:
     Raises:
         UserError: anything in the configuration that cannot be done as it stands.
     """
+    check_numbers(config)
     keep_freed_memory()
+    quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
     style, loss = objective(config)
     network = networks.build(**config.network)
@@ -50,13 +65,36 @@ def train(config: DictConfig) -> Path:
     write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
     trainer = make_trainer(config, folder, style)
     print(f"training {style.title} ({style.artist}) in {folder}, computing in {trainer.precision}")
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        print("interrupted; the same command with resume=last goes on from the last checkpoint")
+        raise
     path = folder / "models" / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         module.write_network(path)
         print(f"{data_note(module)}the network is {path}")
         print(f"paint with it: python scripts/infer.py model={path} input=PHOTO")
     return path
+
+
+def check_numbers(config: DictConfig) -> None:
+    """Raises UserError for a number that no run can work with."""
+    for name, least in SMALLEST_NUMBERS.items():
+        value = OmegaConf.select(config, name)
+        if not isinstance(value, int) or value < least:
+            raise UserError(f"{name}={value}: give a whole number, {least} or more")
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError(
+            "trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu"
+        )
+
+
+def quiet_lightning() -> None:
+    """Leave of Lightning's notices those that a user of this project can act on."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for notice in ("Found .* module.s. in eval mode", "The '.*dataloader' does not have many workers", ".*treespec"):
+        warnings.filterwarnings("ignore", notice)
 
 
 def objective(config: DictConfig) -> tuple[Style, PerceptualLoss]:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from allaprima.errors import UserError
 from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
 
@@ -98,6 +99,8 @@ class StyleTransfer(pl.LightningModule):
         """Keep the means for the network's file."""
         if not self.trainer.sanity_checking:
             means = self.trainer.callback_metrics
+            if not means["val/total"].isfinite():
+                raise UserError("the objective is no number any more: lower optimizer.learning_rate and start anew")
             self.validation = {
                 name: round(float(means[f"val/{name}"]), 5) for name in ("total", "content", "style", "tv")
             }
