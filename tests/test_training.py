@@ -137,6 +137,18 @@ def test_the_other_objectives_train_towards_any_picture(tmp_path, loss):
     assert path.name == "coffee.safetensors"
 
 
+def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
+    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0")
+    first = run.train(configuration(*small))
+    second = run.train(configuration(*small, "style=udnie", f"init={first}", "optimizer.learning_rate=0"))
+    mine, theirs = load_file(first), load_file(second)
+    assert all(torch.equal(mine[name], value) for name, value in theirs.items())
+    with safe_open(second, "pt") as file:
+        assert json.loads(file.metadata()["allaprima"])["init"] == {"style": "kandinsky", "steps": 4, "init": None}
+    with pytest.raises(UserError, match="set network to the same"):
+        run.train(configuration(*small, f"init={first}", "network.width=16"))
+
+
 def test_a_run_that_diverges_says_so(tmp_path):
     settings = ("optimizer.learning_rate=.nan", "trainer.max_steps=8", "data.workers=0")
     with pytest.raises(UserError, match="learning_rate"):

@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from torch import nn
 
 from allaprima import networks, weights
 from allaprima.callbacks import ProgressBar, SampleSheet
@@ -21,6 +22,7 @@ from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
 from allaprima.precision import fastest_precision
 from allaprima.style import Style, painting_style, shipped_style
+from allaprima.stylizer import load_network
 from allaprima.training import StyleTransfer
 from allaprima.vgg import VGG, canonical_name
 
@@ -50,9 +52,10 @@ def train(config: DictConfig) -> Path:
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
     style, loss = objective(config)
-    network = networks.build(**config.network)
+    network, ancestor = start(config)
     metadata = {
         "network": OmegaConf.to_container(config.network),
+        "init": ancestor,
         "style": {name: getattr(style, name) for name in ("name", "title", "artist", "year", "source", "sha256")},
         "style_size": config.style.size,
         "loss_network": style.loss_network,
@@ -85,9 +88,7 @@ def check_numbers(config: DictConfig) -> None:
         if not isinstance(value, int) or value < least:
             raise UserError(f"{name}={value}: give a whole number, {least} or more")
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError(
-            "trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu"
-        )
+        raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
 
 
 def quiet_lightning() -> None:
@@ -95,6 +96,20 @@ def quiet_lightning() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for notice in ("Found .* module.s. in eval mode", "The '.*dataloader' does not have many workers", ".*treespec"):
         warnings.filterwarnings("ignore", notice)
+
+
+def start(config: DictConfig) -> tuple[nn.Module, dict[str, Any] | None]:
+    """The network before the first step: of random weights, or one that paints already, and what that one was.
+
+    Raises:
+        UserError: there is no such network, or it is built otherwise than the configuration says.
+    """
+    if config.init == "scratch":
+        return networks.build(**config.network), None
+    network, metadata = load_network(config.init)
+    if metadata["network"] != OmegaConf.to_container(config.network):
+        raise UserError(f"init={config.init} is {metadata['network']}: set network to the same, or use init=scratch")
+    return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata["init"]}
 
 
 def objective(config: DictConfig) -> tuple[Style, PerceptualLoss]:
