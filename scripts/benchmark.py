@@ -2,13 +2,11 @@
 
 import sys
 
-import hydra
 from omegaconf import DictConfig
 
 from allaprima.command import run
 
 
-@hydra.main(version_base="1.3", config_path="../configs", config_name="benchmark")
 def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
     from allaprima.benchmarks.train import benchmark_train
@@ -18,7 +16,6 @@ def main(config: DictConfig) -> None:
 
 if __name__ == "__main__":
     # The benchmark's name stands alone, as a subcommand does; for Hydra it is a choice like any other.
-    sys.argv[1:2] = [
-        f"benchmark={name}" if "=" not in name and not name.startswith("-") else name for name in sys.argv[1:2]
-    ]
-    run(main)
+    if len(sys.argv) > 1 and "=" not in sys.argv[1] and not sys.argv[1].startswith("-"):
+        sys.argv[1] = f"benchmark={sys.argv[1]}"
+    run("benchmark", main)

@@ -1,12 +1,10 @@
 """Paint pictures with a trained network: python scripts/infer.py input=PHOTO."""
 
-import hydra
 from omegaconf import DictConfig
 
 from allaprima.command import run
 
 
-@hydra.main(version_base="1.3", config_path="../configs", config_name="infer")
 def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
     from allaprima.painting import paint_files
@@ -15,4 +13,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run("infer", main)

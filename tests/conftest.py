@@ -53,10 +53,10 @@ def refused():
     def check(result, *words):
         assert result.returncode == 2, result.stderr
         assert "Traceback" not in result.stderr
-        lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-        assert len(lines) == 1 and result.stderr.strip().endswith(lines[0]), result.stderr
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("error: ")
         for word in words:
-            assert str(word) in lines[0]
+            assert str(word) in line
 
     return check
 

@@ -17,7 +17,9 @@ from allaprima.data.module import Photographs
 from allaprima.data.photos import (
     STARTER_TRAINING,
     STARTER_VALIDATION,
+    StepBatches,
     TrainingSamples,
+    find_photos,
     packaged_photos,
     random_square,
     validation_squares,
@@ -81,25 +83,40 @@ def test_leaves_are_a_function_of_the_seed_and_look_like_photographs():
 
 def test_a_sample_is_a_function_of_the_seed_and_its_number():
     photos = packaged_photos(STARTER_TRAINING)
-    whole = TrainingSamples(photos, 0.5, 32, seed=3, first=0, count=12)
-    resumed = TrainingSamples(photos, 0.5, 32, seed=3, first=8, count=4)
-    other = TrainingSamples(photos, 0.5, 32, seed=4, first=0, count=12)
-    for index in range(4):
-        assert torch.equal(whole[8 + index][0], resumed[index][0])
-        assert not torch.equal(whole[index][0], other[index][0])
-        assert not torch.equal(whole[index][0], whole[index + 1][0])
+    first, again, other = (TrainingSamples(photos, 0.5, 32, seed) for seed in (3, 3, 4))
+    for index in (0, 5, 11):
+        assert torch.equal(first[index][0], again[index][0])
+        assert not torch.equal(first[index][0], other[index][0])
+        assert not torch.equal(first[index][0], first[index + 1][0])
+
+
+def test_every_photograph_comes_before_one_comes_again(tmp_path):
+    for shade in range(7):
+        Image.new("L", (40, 40), 30 * shade).save(tmp_path / f"{shade}.png")
+    samples = TrainingSamples(find_photos(tmp_path), 0.0, 32, seed=0)
+    shades = [round(samples[index][0].mean().item() * 255 / 30) for index in range(14)]
+    assert sorted(shades[:7]) == sorted(shades[7:]) == list(range(7))
+    assert shades[:7] != shades[7:]
+
+
+def test_steps_share_out_the_samples_and_go_on_where_a_run_stands():
+    whole = list(StepBatches(0, 5, 2, 0, 1))
+    assert whole == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+    assert list(StepBatches(3, 5, 2, 0, 1)) == whole[3:]
+    two = [list(StepBatches(0, 2, 2, rank, 2)) for rank in (0, 1)]
+    assert two == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
 
 
 def test_every_kind_of_file_is_read_or_passed_over_with_a_count(photos):
     data = Photographs("folder", str(photos), **SETTINGS)
     assert len(data.photos) == 9
-    samples = TrainingSamples(data.photos, 0.0, 32, seed=0, first=0, count=60)
+    samples = TrainingSamples(data.photos, 0.0, 32, seed=0)
     skipped = 0
     for index in range(60):
         image, passed_over = samples[index]
         assert image.shape == (3, 32, 32) and image.min() >= 0 and image.max() <= 1
         skipped += passed_over
-    # Two of nine cannot be read: of 60 samples about 60 * 2/7 draws fall on these first.
+    # Two of nine cannot be read.
     assert 6 <= skipped <= 34
 
 
@@ -222,5 +239,7 @@ def test_download_refuses_what_came_damaged_or_not_at_all(tmp_path, server):
     with pytest.raises(UserError, match="MD5"):
         coco.download(tmp_path / "a", address, (archives[0]._replace(md5="0" * 32),))
     assert list((tmp_path / "a").iterdir()) == []
+    with pytest.raises(UserError, match="not a web address"):
+        coco.download(tmp_path / "b", "127.0.0.1", archives)
     with pytest.raises(UserError, match="cannot reach"):
         coco.download(tmp_path / "b", "http://127.0.0.1:9", archives)

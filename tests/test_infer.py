@@ -91,6 +91,9 @@ def test_files_folders_and_patterns(tmp_path, photo):
         return sorted(str(path.relative_to(out)) for path in paint(*overrides, f"output={out}"))
 
     assert names(f"input={photo}") == ["photo_kandinsky.png"]
+    everything = names(f"input={tmp_path}")
+    assert everything == ["album/deep/two_kandinsky.png", "album/one_kandinsky.jpg", "photo_kandinsky.png"]
+    assert names(f"input={tmp_path}") == everything
     assert names(f"input={tmp_path / 'album'}") == ["deep/two_kandinsky.png", "one_kandinsky.jpg"]
     assert names(f"input='{tmp_path}/album/**/*.t*'", "suffix=.webp") == ["two_kandinsky.webp"]
     assert names(f"input=[{photo},{deep}]") == ["photo_kandinsky.png", "two_kandinsky.png"]
@@ -120,7 +123,8 @@ def test_mistakes_are_refused(tmp_path, photo):
         (["strength=1.5"], "from 0"),
         (["size=0"], "1 or more"),
         (["suffix=.gif"], "take one of"),
-        (["style=mona_lisa"], "take one of great_wave, kandinsky"),
+        (["preserve_color=no"], "true or false"),
+        (["model=mona_lisa"], "take one of great_wave, kandinsky"),
         ([f"model={photo}"], "not a network"),
         ([f"model={TOP / 'models' / 'styles' / 'udnie.safetensors'}"], "not a network"),
     ):
@@ -140,5 +144,6 @@ def test_with_no_arguments_it_paints_a_photograph_and_says_where(command, tmp_pa
 def test_mistakes_end_the_command_in_one_line(command, refused, photo):
     refused(command("infer.py", "input=missing.jpg"), "missing.jpg")
     refused(command("infer.py", "strenght=0.5"), "strenght")
+    refused(command("infer.py", "style=mona_lisa"), "mona_lisa", "kandinsky")
     refused(command("infer.py", f"input={photo}", f"output={photo}"), "overwritten")
     refused(command("infer.py", f"input={photo}", "strength=much"), "strength")

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from allaprima import run
+from allaprima import training_run as run
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
@@ -55,6 +55,7 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
     with safe_open(path, "pt") as file:
         metadata = json.loads(file.metadata()["allaprima"])
         assert all(file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
+    assert metadata["init"] is None
     assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1}
     assert metadata["style"]["artist"] == "Wassily Kandinsky"
     assert metadata["loss_network"].startswith("craft-vgg16-4a5efbfb")
@@ -76,7 +77,7 @@ def start(folder, *overrides):
 def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
     killed = start(tmp_path / "killed")
     deadline = time.monotonic() + 300
-    while not list((tmp_path / "killed").glob("*/*/checkpoints/step_000008.ckpt")) and time.monotonic() < deadline:
+    while not list((tmp_path / "killed").glob("*/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
@@ -108,13 +109,15 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         ([f"resume={checkpoint}", "style=udnie"], "style="),
         ([f"resume={checkpoint}", "network.width=16"], "network="),
         ([f"resume={checkpoint}", "loss.tv_weight=7"], "loss="),
-        ([f"resume={checkpoint}", "trainer.max_steps=4"], "has its 4 steps"),
+        ([f"resume={checkpoint}", "seed=7"], "seed="),
+        ([f"resume={checkpoint}", "trainer.max_steps=8"], "max_steps="),
+        ([f"resume={checkpoint}"], "has its 4 steps"),
         ([f"resume={tmp_path / 'missing.ckpt'}"], "no such file"),
-        ([f"resume={__file__}"], "not a checkpoint"),
+        ([f"resume={__file__}"], "no checkpoint"),
         (["resume=last", "runs=elsewhere"], "nothing to resume"),
     ):
         with pytest.raises(UserError, match=words):
-            run.train(configuration(*SMALL, f"runs={tmp_path}", *overrides))
+            run.train(configuration(*SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0", *overrides))
 
 
 def test_wandb_stays_offline_without_a_key(tmp_path, monkeypatch):
@@ -150,12 +153,24 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
 
 
 def test_a_run_that_diverges_says_so(tmp_path):
-    settings = ("optimizer.learning_rate=.nan", "trainer.max_steps=8", "data.workers=0")
-    with pytest.raises(UserError, match="learning_rate"):
+    settings = ("optimizer.learning_rate=1e30", "trainer.max_steps=8", "data.workers=0")
+    with pytest.raises(UserError, match="no number any more"):
         run.train(configuration(*SMALL, f"runs={tmp_path}", *settings))
 
 
-@pytest.mark.parametrize("override", ["trainer.max_steps=0", "data.batch_size=two", "data.size=8", "trainer=gpu"])
+MISTAKEN = (
+    "trainer.max_steps=0",
+    "optimizer.learning_rate=fast",
+    "loss.tv_weight=nan",
+    "data.batch_size=two",
+    "data.size=8",
+    "trainer=gpu",
+)
+
+
+@pytest.mark.parametrize(
+    "override", (*MISTAKEN, "data.size=8", "trainer=gpu", "loss.style_layers=relu3_3", "trainer.precision=half")
+)
 def test_numbers_that_no_run_can_work_with_are_refused(override):
     if override == "trainer=gpu" and torch.cuda.is_available():
         pytest.skip("there is a GPU")

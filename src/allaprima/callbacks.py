@@ -1,5 +1,6 @@
 """What a training run shows: sample sheets and the progress bar."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,20 @@ class SampleSheet(Callback):
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar with images a second in the place of its version number."""
+    """Lightning's bar with images a second in the place of its version number, and right after a resume too."""
+
+    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Begin the bar, and its clock, where the run stands."""
+        super().on_train_start(trainer, *_)
+        self.first_step, self.started = trainer.global_step, time.monotonic()
+        self.train_progress_bar.reset(trainer.max_steps)
+        self.train_progress_bar.initial = self.train_progress_bar.n = trainer.global_step
+        self.train_progress_bar.refresh()
 
     def get_metrics(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
         """What stands at the bar's end."""
         metrics = super().get_metrics(trainer, module)
         metrics.pop("v_num", None)
-        rate = self.train_progress_bar.format_dict["rate"]
-        if rate:
-            metrics["images/s"] = f"{rate * trainer.datamodule.batch_size * trainer.world_size:.2f}"
+        images = (trainer.global_step - self.first_step) * trainer.datamodule.batch_size * trainer.world_size
+        metrics["images/s"] = f"{images / (time.monotonic() - self.started):.2f}"
         return metrics

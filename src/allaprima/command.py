@@ -1,21 +1,51 @@
-"""How every command ends: a user's mistake in one line with exit status 2, a programming error with its traceback."""
+"""How every command begins and ends: settings from `configs/`, a user's mistake in one line with exit status 2."""
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
 
-from hydra.errors import HydraException
+import hydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from allaprima.errors import UserError
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 
-def run(main: Callable[[], None]) -> None:
-    """Run a function decorated with hydra.main."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come here instead of being printed by Hydra
+
+@contextmanager
+def mistakes_in_one_line() -> Iterator[None]:
+    """Print a user's mistake as one line and exit with status 2; a programming error keeps its traceback."""
     try:
-        main()
+        yield
+    except OverrideParseException as error:
+        fail(f"{error}; a value with spaces, brackets or = needs quotes within quotes: 'name=\"value\"'")
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        line = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Print a message as one line and exit with status 2."""
+    if "Original Traceback" in message:  # an error of a process that reads photographs, as PyTorch passes it on
+        message = message.strip().splitlines()[-1].partition(": ")[2]
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def run(config_name: str, work: Callable[[DictConfig], object]) -> None:
+    """Call `work` with the settings of `configs/CONFIG_NAME.yaml` and of the command line."""
+
+    @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)
+    def main(config: DictConfig) -> None:
+        with mistakes_in_one_line():  # before Hydra sees them and adds lines of its own
+            work(config)
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors in the settings come here instead of being printed by Hydra
+    with mistakes_in_one_line():
+        main()

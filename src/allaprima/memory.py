@@ -16,5 +16,6 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(M_MMAP_THRESHOLD, NEVER)
-    mallopt(M_TRIM_THRESHOLD, NEVER)
+    # Libraries before 2.35 refuse so high a threshold, and the second setting alone would do harm.
+    if mallopt(M_MMAP_THRESHOLD, NEVER):
+        mallopt(M_TRIM_THRESHOLD, NEVER)

@@ -5,12 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import WRITE_OPTIONS, ImageError, Picture, read_picture, write_picture
+from allaprima.settings import check_number, check_switch, check_whole
 from allaprima.stylizer import Stylizer
 
 
@@ -23,10 +24,14 @@ def paint_files(config: DictConfig) -> list[Path]:
     Raises:
         UserError: an option that cannot be done, or, after all others are painted, files that could not be.
     """
-    stylizer = Stylizer.load(config.model or config.style)
+    check_number(config, "strength", most=1)
+    check_switch(config, "preserve_color")
+    if config.size is not None:
+        check_whole(config, "size", least=1)
+    stylizer = Stylizer.load(config.model or config.style.name)
     painting = stylizer.metadata["style"]
-    inputs = find_inputs(config.input)
-    outputs = place_outputs(inputs, config.output, painting["name"], config.suffix)
+    inputs = find_inputs(config.input, Path(str(config.output)))
+    outputs = place_outputs(inputs, str(config.output), painting["name"], config.suffix)
     written, failures = [], []
     for (photo, _), output in zip(tqdm(inputs, unit="picture", disable=len(inputs) == 1), outputs, strict=True):
         try:
@@ -48,8 +53,10 @@ def paint_files(config: DictConfig) -> list[Path]:
     return written
 
 
-def find_inputs(given: str | Sequence[str] | None) -> list[tuple[Path, Path]]:
+def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
     """The files meant by a path, a folder, a glob or a list of these, each with its place below what was named.
+
+    What stands in the folder `output` is no input when a folder around it is named.
 
     Raises:
         UserError: nothing is there.
@@ -58,10 +65,12 @@ def find_inputs(given: str | Sequence[str] | None) -> list[tuple[Path, Path]]:
         photo = packaged_photos(STARTER_VALIDATION)[0]
         return [(photo, Path(photo.name))]
     found: dict[Path, Path] = {}
-    for name in [given] if isinstance(given, str) else given:
+    for name in map(str, given if OmegaConf.is_list(given) else [given]):
         path = Path(name)
         if path.is_dir():
-            found |= {photo: photo.relative_to(path) for photo in find_photos(path)}
+            within = path.resolve() in output.resolve().parents
+            photos = [photo for photo in find_photos(path) if not (within and output in photo.parents)]
+            found |= {photo: photo.relative_to(path) for photo in photos}
         elif path.exists():
             found[path] = Path(path.name)
         else:

@@ -1,6 +1,7 @@
 """Style: a painting as the Gram matrices of a loss network's layers, in a file that stands in for the picture."""
 
 import hashlib
+import http.client
 import io
 import json
 import urllib.request
@@ -127,7 +128,7 @@ def fetch_picture(source: str) -> bytes:
         request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
         with urllib.request.urlopen(request, timeout=DOWNLOAD_SECONDS) as response:
             return response.read()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ImageError(
             f"cannot download {source} ({reason}): check the address, or save the picture and give its path"
@@ -171,10 +172,11 @@ def painting_style(source: str, vgg: VGG, loss_network: str, layers: Sequence[st
         grams = read_painting(content, vgg, layers, sizes)
     except ImageError as error:
         raise ImageError(str(error).replace("the data", source)) from error
+    on_the_web = source.startswith(("http://", "https://"))
     file = Path(source.split("?")[0])
-    return Style(
-        file.stem, file.stem, "unknown", "", file.name, hashlib.sha256(content).hexdigest(), loss_network, grams
-    )
+    digest = hashlib.sha256(content).hexdigest()
+    address = source if on_the_web else file.name
+    return Style(file.stem, file.stem, "unknown", "", address, digest, loss_network, grams)
 
 
 def write_style(config: DictConfig) -> None:

@@ -13,7 +13,10 @@ from torch import Tensor, nn
 
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
-from allaprima.losses import PerceptualLoss
+from allaprima.losses import PerceptualLoss, Terms
+
+# What a checkpoint keeps of a run beside the weights.
+COUNTS = ("images_seen", "skipped", "seconds", "validation")
 
 
 class StyleTransfer(pl.LightningModule):
@@ -23,6 +26,7 @@ class StyleTransfer(pl.LightningModule):
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         loss: the objective.
         metadata: what a checkpoint and the network's file say of themselves.
+        settings: what else a run must have in common with the one that it resumes.
         learning_rate: Adam's, at its height.
         warmup_steps: over which it rises from nothing; then it falls along a cosine to nothing at the last step.
     """
@@ -32,11 +36,12 @@ class StyleTransfer(pl.LightningModule):
         network: nn.Module,
         loss: PerceptualLoss,
         metadata: dict[str, Any],
+        settings: dict[str, Any],
         learning_rate: float,
         warmup_steps: int,
     ) -> None:
         super().__init__()
-        self.network, self.loss, self.metadata = network, loss, metadata
+        self.network, self.loss, self.metadata, self.settings = network, loss, metadata, settings
         self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
         self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
         self.validation: dict[str, float] = {}
@@ -67,7 +72,7 @@ class StyleTransfer(pl.LightningModule):
         """Lay out weights as the convolutions want them, and give the loss network the type of the computation."""
         self.network.to(memory_format=torch.channels_last)
         if self.trainer.precision == "bf16-mixed":
-            self.loss.vgg.to(torch.bfloat16)
+            self.loss.vgg.features.to(torch.bfloat16)
         self.loss.vgg.to(memory_format=torch.channels_last)
 
     def on_train_start(self) -> None:
@@ -77,8 +82,7 @@ class StyleTransfer(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts)."""
         photos, skipped = batch
-        photos = photos.contiguous(memory_format=torch.channels_last)
-        terms = self.loss(self.network(photos), self.loss.content_features(photos))
+        terms = self._terms(photos)
         self.images_seen += len(photos) * self.trainer.world_size
         self.skipped += int(skipped.sum())
         self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
@@ -91,9 +95,12 @@ class StyleTransfer(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
         """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
         (photos,) = batch
-        photos = photos.contiguous(memory_format=torch.channels_last)
-        terms = self.loss(self.network(photos), self.loss.content_features(photos))
+        terms = self._terms(photos)
         self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
+
+    def _terms(self, photos: Tensor) -> Terms:
+        photos = photos.contiguous(memory_format=torch.channels_last)
+        return self.loss(self.network(photos), self.loss.content_features(photos))
 
     def on_validation_epoch_end(self) -> None:
         """Keep the means for the network's file."""
@@ -108,7 +115,8 @@ class StyleTransfer(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, and the counts that a resumed run goes on from."""
         checkpoint["allaprima"] = self.metadata
-        checkpoint["counts"] = {"images_seen": self.images_seen, "skipped": self.skipped, "seconds": self.seconds}
+        checkpoint["settings"] = self.settings
+        checkpoint["counts"] = {name: getattr(self, name) for name in COUNTS}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the counts up again."""

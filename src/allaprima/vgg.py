@@ -60,7 +60,11 @@ class VGG(nn.Module):
                         f"loss.weights={weights.name} has nothing for layer '{name}': ask for earlier layers"
                     )
                 convolution = nn.Conv2d(channels, CHANNELS[int(name[4]) - 1], 3, padding=1)
-                convolution.load_state_dict({"weight": weight, "bias": weights.state_dict[f"features.{index}.bias"]})
+                try:
+                    parameters = {"weight": weight, "bias": weights.state_dict[f"features.{index}.bias"]}
+                    convolution.load_state_dict(parameters)
+                except (KeyError, RuntimeError) as error:
+                    raise UserError(f"loss.weights={weights.name} is no VGG-{self.depth}: '{name}' differs") from error
                 modules.append(convolution)
                 channels = convolution.out_channels
             elif name.startswith("relu"):

@@ -131,8 +131,8 @@ def _load_imagenet(depth: int) -> VGGWeights:
             f"cannot download {entry.url} ({error}): connect to the internet, put the file at {path}, "
             "or use loss.weights=craft, which needs no download"
         ) from error
-    except RuntimeError as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run again") from error
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise UserError(f"{path} is damaged: delete it and run again") from error
     preset = entry.transforms()
     return VGGWeights("imagenet", sha256_of(path), depth, state, tuple(preset.mean), tuple(preset.std))
 

@@ -18,14 +18,14 @@ from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.data.module import Photographs
 from allaprima.memory import keep_freed_memory
 from allaprima.precision import fastest_precision
-from allaprima.run import objective
 from allaprima.training import StyleTransfer
+from allaprima.training_run import load_objective
 
 WARMUP = 2
 
 
 class StepTimes(pl.Callback):
-    """The seconds from one step's beginning to the next, waiting for data included."""
+    """The moments at which steps end: between two of them lies a step with its wait for data."""
 
     def __init__(self) -> None:
         self.moments: list[float] = []
@@ -38,7 +38,7 @@ class StepTimes(pl.Callback):
 def plain_seconds(config: DictConfig) -> list[float]:
     """Seconds of each step of the plain loop on photographs that are there already."""
     pl.seed_everything(config.seed, verbose=False)
-    _, loss = objective(config)
+    _, loss = load_objective(config)
     network = plain_johnson(config.network.width, config.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), config.optimizer.learning_rate)
     photos = torch.rand(config.data.batch_size, 3, config.data.size, config.data.size)
@@ -54,8 +54,8 @@ def trainer_seconds(config: DictConfig) -> list[float]:
     warnings.filterwarnings("ignore")
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
-    _, loss = objective(config)
-    module = StyleTransfer(networks.build(**config.network), loss, {}, **config.optimizer)
+    _, loss = load_objective(config)
+    module = StyleTransfer(networks.build(**config.network), loss, {}, {}, **config.optimizer)
     times = StepTimes()
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -66,6 +66,7 @@ def trainer_seconds(config: DictConfig) -> list[float]:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        use_distributed_sampler=False,
         callbacks=[times],
     )
     trainer.fit(module, datamodule=Photographs(seed=config.seed, **config.data))

@@ -1,6 +1,8 @@
 """COCO 2017 as published: checked on disk, and downloaded with resume and checksum."""
 
 import hashlib
+import http.client
+import shutil
 import urllib.error
 import urllib.request
 import zipfile
@@ -75,8 +77,10 @@ def download(root: Path, server: str, archives: tuple[Archive, ...] = ARCHIVES) 
         ) from error
     except urllib.error.URLError as error:
         raise UserError(f"cannot reach {server} ({error.reason}): check the connection, then run this again") from error
-    except (ConnectionError, TimeoutError) as error:
+    except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
         raise UserError(f"the connection to {server} broke ({error}): run this again to go on from there") from error
+    except ValueError as error:
+        raise UserError(f"server={server} is not a web address: give one that begins with http://") from error
     except OSError as error:
         raise UserError(f"cannot write below {root}: {error.strerror}") from error
 
@@ -125,6 +129,9 @@ def _unpack(path: Path, root: Path) -> None:
         for member in tqdm(archive.infolist(), desc=f"unpack {path.name}", unit="file"):
             archive.extract(member, unpacked)
     for entry in unpacked.iterdir():
-        entry.replace(root / entry.name)
-    unpacked.rmdir()
+        if (root / entry.name).exists():
+            shutil.copytree(entry, root / entry.name, dirs_exist_ok=True)
+        else:
+            entry.replace(root / entry.name)
+    shutil.rmtree(unpacked)
     path.unlink()

@@ -10,6 +10,7 @@ from allaprima.data import coco
 from allaprima.data.photos import (
     STARTER_TRAINING,
     STARTER_VALIDATION,
+    StepBatches,
     TrainingSamples,
     check_readable,
     find_photos,
@@ -60,9 +61,9 @@ class Photographs(pl.LightningDataModule):
         elif root is None:
             raise UserError(f"data={source} needs a folder: add data.root=PATH")
         elif source == "folder":
-            self.photos = find_photos(Path(root))
+            self.photos = find_photos(Path(str(root)))
         elif source == "coco":
-            self.photos, held_out = coco.photos(Path(root))
+            self.photos, held_out = coco.photos(Path(str(root)))
         else:
             raise UserError(f"data.source={source}: take starter, leaves, folder or coco")
         if not self.photos and leaves_share < 1:
@@ -74,18 +75,12 @@ class Photographs(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches of ((B, 3, size, size), skipped counts), from where the run stands to its last step."""
         trainer = self.trainer
-        batch = self.batch_size * trainer.world_size
-        samples = TrainingSamples(
-            self.photos,
-            self.leaves_share,
-            self.size,
-            self.seed,
-            first=trainer.global_step * batch,
-            count=(trainer.max_steps - trainer.global_step) * batch,
+        samples = TrainingSamples(self.photos, self.leaves_share, self.size, self.seed)
+        batches = StepBatches(
+            trainer.global_step, trainer.max_steps, self.batch_size, trainer.global_rank, trainer.world_size
         )
-        return DataLoader(
-            samples, self.batch_size, num_workers=self.workers, prefetch_factor=4 if self.workers else None
-        )
+        prefetch = 4 if self.workers else None
+        return DataLoader(samples, batch_sampler=batches, num_workers=self.workers, prefetch_factor=prefetch)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor]]:
         """Batches of ((B, 3, validation_size, validation_size),)."""

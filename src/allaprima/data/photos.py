@@ -1,6 +1,6 @@
 """Photographs as training samples (random scale, crop and flip) and as a validation set (always the same squares)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 from numpy.random import Generator
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from allaprima.data.leaves import draw_leaves
 from allaprima.errors import UserError
@@ -46,12 +46,10 @@ def packaged_photos(names: Sequence[str]) -> list[Path]:
 def find_photos(root: Path) -> list[Path]:
     """All picture files below a folder, sorted by path. Raises UserError if there is no such folder or none in it."""
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder: set data.root to a folder of photographs")
+        raise UserError(f"{root} is not a folder: name a folder of photographs")
     photos = sorted(path for path in root.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
     if not photos:
-        raise UserError(
-            f"{root} holds no pictures ({', '.join(sorted(READ_SUFFIXES))}): set data.root to a folder that does"
-        )
+        raise UserError(f"{root} holds no pictures ({', '.join(sorted(READ_SUFFIXES))}): name a folder that does")
     return photos
 
 
@@ -81,36 +79,53 @@ class TrainingSamples(Dataset):
     """Sample i is a function of the seed and i alone, so a resumed run sees what an uninterrupted one would.
 
     Args:
-        photos: files to draw from; may be empty if `leaves_share` is 1.
+        photos: files to draw from, all of them before one comes again; may be empty if `leaves_share` is 1.
         leaves_share: which part of the samples, 0 to 1, are dead-leaves pictures.
         size: pixels a side.
         seed: of the run.
-        first: number of the first sample.
-        count: how many samples there are from there.
     """
 
-    def __init__(
-        self, photos: Sequence[Path], leaves_share: float, size: int, seed: int, first: int, count: int
-    ) -> None:
-        self.photos, self.leaves_share, self.size = photos, leaves_share, size
-        self.seed, self.first, self.count = seed, first, count
-
-    def __len__(self) -> int:
-        return self.count
+    def __init__(self, photos: Sequence[Path], leaves_share: float, size: int, seed: int) -> None:
+        self.photos, self.leaves_share, self.size, self.seed = photos, leaves_share, size, seed
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """(3, size, size) in [0, 1], and how many unreadable photographs were passed over to find it."""
-        rng = np.random.default_rng((self.seed, self.first + index))
+        rng = np.random.default_rng((self.seed, index))
         if rng.random() < self.leaves_share:
             return to_tensor(draw_leaves(rng, self.size)), 0
+        epoch, place = divmod(index, len(self.photos))
+        path = self.photos[np.random.default_rng((self.seed, epoch)).permutation(len(self.photos))[place]]
         for skipped in range(MOST_SKIPS):
-            path = self.photos[rng.integers(len(self.photos))]
             try:
                 photo = open_upright(path, shortest=2 * self.size).convert("RGB")
             except ImageError:
+                path = self.photos[rng.integers(len(self.photos))]
                 continue
             return to_tensor(random_square(rng, photo, self.size)), skipped
         raise ImageError(f"{MOST_SKIPS} photographs in a row could not be read, {path} the last of them")
+
+
+class StepBatches(Sampler[list[int]]):
+    """Which samples belong to each step, from where a run stands to its end.
+
+    Args:
+        done: steps that the run has behind it.
+        steps: steps of the whole run.
+        batch_size: samples a step on each device.
+        rank: number of this device.
+        devices: how many there are.
+    """
+
+    def __init__(self, done: int, steps: int, batch_size: int, rank: int, devices: int) -> None:
+        self.done, self.steps, self.batch_size, self.rank, self.devices = done, steps, batch_size, rank, devices
+
+    def __len__(self) -> int:
+        return self.steps  # of the whole run: Lightning counts the steps that are done among them
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.done, self.steps):
+            start = (step * self.devices + self.rank) * self.batch_size
+            yield list(range(start, start + self.batch_size))
 
 
 def validation_squares(photos: Sequence[Path], size: int) -> Tensor:

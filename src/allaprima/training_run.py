@@ -1,6 +1,7 @@
 """One training run from its configuration: a folder, a painting, an objective, a network, a trainer."""
 
 import logging
+import os
 import warnings
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
 from allaprima.precision import fastest_precision
+from allaprima.settings import check_names, check_number, check_whole
 from allaprima.style import Style, painting_style, shipped_style
 from allaprima.stylizer import load_network
 from allaprima.training import StyleTransfer
@@ -28,6 +30,7 @@ from allaprima.vgg import VGG, canonical_name
 
 SMALLEST_NUMBERS = {
     "seed": 0,
+    "style.size": 32,
     "data.size": 32,
     "data.validation_size": 32,
     "data.validation_photos": 1,
@@ -35,7 +38,10 @@ SMALLEST_NUMBERS = {
     "data.workers": 0,
     "trainer.max_steps": 1,
     "trainer.val_every": 1,
+    "optimizer.warmup_steps": 0,
 }
+WEIGHTS_AND_RATES = ("loss.content_weight", "loss.style_weight", "loss.tv_weight", "optimizer.learning_rate")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
 def train(config: DictConfig) -> Path:
@@ -47,12 +53,12 @@ def train(config: DictConfig) -> Path:
     Raises:
         UserError: anything in the configuration that cannot be done as it stands.
     """
-    check_numbers(config)
+    check_settings(config)
     keep_freed_memory()
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
-    style, loss = objective(config)
-    network, ancestor = start(config)
+    style, loss = load_objective(config)
+    network, ancestor = initial_network(config)
     metadata = {
         "network": OmegaConf.to_container(config.network),
         "init": ancestor,
@@ -61,11 +67,14 @@ def train(config: DictConfig) -> Path:
         "loss_network": style.loss_network,
         "loss": OmegaConf.to_container(config.loss),
     }
-    module = StyleTransfer(network, loss, metadata, **config.optimizer)
+    settings = {name: OmegaConf.to_container(config[name]) for name in ("data", "optimizer")}
+    settings |= {"seed": config.seed, "max_steps": config.trainer.max_steps}
+    module = StyleTransfer(network, loss, metadata, settings, **config.optimizer)
     data = Photographs(seed=config.seed, **config.data)
-    checkpoint = find_checkpoint(config, metadata)
-    folder = checkpoint.parents[1] if checkpoint else new_folder(Path(config.runs), style.name)
-    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
+    checkpoint = find_checkpoint(config, metadata, settings)
+    folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
+    if not checkpoint:
+        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
     trainer = make_trainer(config, folder, style)
     print(f"training {style.title} ({style.artist}) in {folder}, computing in {trainer.precision}")
     try:
@@ -73,6 +82,8 @@ def train(config: DictConfig) -> Path:
     except SystemExit:  # Lightning's answer to Ctrl-C
         print("interrupted; the same command with resume=last goes on from the last checkpoint")
         raise
+    if config.trainer.max_steps % config.trainer.val_every:
+        trainer.validate(module, datamodule=data, verbose=False)
     path = folder / "models" / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         module.write_network(path)
@@ -81,12 +92,17 @@ def train(config: DictConfig) -> Path:
     return path
 
 
-def check_numbers(config: DictConfig) -> None:
-    """Raises UserError for a number that no run can work with."""
+def check_settings(config: DictConfig) -> None:
+    """Raises UserError for a setting that no run can work with."""
     for name, least in SMALLEST_NUMBERS.items():
-        value = OmegaConf.select(config, name)
-        if not isinstance(value, int) or value < least:
-            raise UserError(f"{name}={value}: give a whole number, {least} or more")
+        check_whole(config, name, least)
+    for name in WEIGHTS_AND_RATES:
+        check_number(config, name)
+    check_number(config, "data.leaves_share", most=1)
+    for name in ("loss.content_layers", "loss.style_layers"):
+        check_names(config, name)
+    if config.trainer.precision not in PRECISIONS:
+        raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
 
@@ -94,11 +110,18 @@ def check_numbers(config: DictConfig) -> None:
 def quiet_lightning() -> None:
     """Leave of Lightning's notices those that a user of this project can act on."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for notice in ("Found .* module.s. in eval mode", "The '.*dataloader' does not have many workers", ".*treespec"):
+    notices = (
+        "Found .* module.s. in eval mode",
+        "The '.*dataloader' does not have many workers",
+        "The number of training batches",
+        "You're resuming from a checkpoint that ended before the epoch ended",
+        ".*treespec",
+    )
+    for notice in notices:
         warnings.filterwarnings("ignore", notice)
 
 
-def start(config: DictConfig) -> tuple[nn.Module, dict[str, Any] | None]:
+def initial_network(config: DictConfig) -> tuple[nn.Module, dict[str, Any] | None]:
     """The network before the first step: of random weights, or one that paints already, and what that one was.
 
     Raises:
@@ -109,64 +132,70 @@ def start(config: DictConfig) -> tuple[nn.Module, dict[str, Any] | None]:
     network, metadata = load_network(config.init)
     if metadata["network"] != OmegaConf.to_container(config.network):
         raise UserError(f"init={config.init} is {metadata['network']}: set network to the same, or use init=scratch")
-    return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata["init"]}
+    return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata.get("init")}
 
 
-def objective(config: DictConfig) -> tuple[Style, PerceptualLoss]:
+def load_objective(config: DictConfig) -> tuple[Style, PerceptualLoss]:
     """The painting and the objective towards it. Raises UserError if the two do not go together."""
     loss = config.loss
-    source = weights.load(loss.weights, loss.depth)
-    style_layers = [canonical_name(layer, loss.depth) for layer in loss.style_layers]
-    vgg = VGG(source, [*loss.content_layers, *style_layers])
-    if config.style.image:
-        style = painting_style(config.style.image, vgg, source.identity, style_layers, [config.style.size])
-    else:
-        style = shipped_style(config.style.name)
+    content_layers, style_layers = (
+        [canonical_name(layer, loss.depth) for layer in layers] for layers in (loss.content_layers, loss.style_layers)
+    )
+    carried = None if config.style.image else shipped_style(config.style.name)
+    if carried and not carried.loss_network.startswith(f"{loss.weights}-vgg{loss.depth}-"):
+        carried.targets(f"{loss.weights}-vgg{loss.depth}", style_layers, config.style.size)  # raises, before a download
+    source = weights.load(str(loss.weights), loss.depth)
+    vgg = VGG(source, [*content_layers, *style_layers])
+    style = carried or painting_style(str(config.style.image), vgg, source.identity, style_layers, [config.style.size])
     grams = style.targets(source.identity, style_layers, config.style.size)
     return style, PerceptualLoss(
-        vgg, grams, loss.content_layers, loss.objective, loss.content_weight, loss.style_weight, loss.tv_weight
+        vgg, grams, content_layers, loss.objective, loss.content_weight, loss.style_weight, loss.tv_weight
     )
 
 
 def new_folder(runs: Path, name: str) -> Path:
-    """A folder for a run that starts now: NAME/date_time below `runs`."""
-    return runs / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    """A folder for a run that starts now: NAME/date_time below `runs`, the same for all its processes."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        os.environ["ALLAPRIMA_STARTED"] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    return runs / name / os.environ["ALLAPRIMA_STARTED"]
 
 
-def find_checkpoint(config: DictConfig, metadata: dict[str, Any]) -> Path | None:
+def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from: none, a path, or for `last` the newest of this style.
 
     Raises:
-        UserError: there is none, it cannot be read, it is of another style, objective or network, or it is finished.
+        UserError: there is none, it cannot be read, it is of a run with other settings, or it is finished.
     """
-    resume, runs = config.resume, Path(config.runs)
+    resume, runs = config.resume, Path(str(config.runs))
     if resume is None:
         return None
-    name = metadata["style"]["name"]
     if resume == "last":
-        found = sorted((runs / name).glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
+        folder = runs / metadata["style"]["name"]
+        found = sorted(folder.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
         if not found:
-            raise UserError(f"nothing to resume: {runs / name} holds no run with a checkpoint; leave out resume=last")
+            raise UserError(f"nothing to resume: {folder} holds no run with a checkpoint; leave out resume=last")
         path = found[-1]
     else:
-        path = Path(resume)
+        path = Path(str(resume)).resolve()
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = checkpoint["allaprima"]
+        theirs = comparable(checkpoint["allaprima"] | checkpoint["settings"])
     except FileNotFoundError as error:
         raise UserError(f"resume={resume}: there is no such file; resume=last takes the newest run's") from error
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        raise UserError(
-            f"resume={resume} is not a checkpoint of this project: take RUN/checkpoints/last.ckpt"
-        ) from error
-    for key, mine in metadata.items():
+        raise UserError(f"resume={resume} is no checkpoint of this project: take RUN/checkpoints/last.ckpt") from error
+    for key, mine in comparable(metadata | settings).items():
         if theirs.get(key) != mine:
-            raise UserError(
-                f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same settings again"
-            )
+            raise UserError(f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same to resume")
     if checkpoint["global_step"] >= config.trainer.max_steps:
         raise UserError(f"{path} has its {checkpoint['global_step']} steps already: start anew without resume")
     return path
+
+
+def comparable(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a run and its resumption must have in common: a painting by its picture, data but for the processes."""
+    data = {name: value for name, value in facts["data"].items() if name != "workers"}
+    return facts | {"style": facts["style"]["sha256"], "data": data}
 
 
 def make_trainer(config: DictConfig, folder: Path, style: Style) -> pl.Trainer:
@@ -175,12 +204,15 @@ def make_trainer(config: DictConfig, folder: Path, style: Style) -> pl.Trainer:
     every = settings.pop("val_every")
     if settings["precision"] == "auto":
         settings["precision"] = fastest_precision(settings["accelerator"])
+    # Saved after each validation, so that one that was interrupted is done again.
     checkpoints = ModelCheckpoint(
         folder / "checkpoints",
         "step_{step:06d}",
         auto_insert_metric_name=False,
-        every_n_train_steps=every,
+        every_n_epochs=1,
+        save_on_train_epoch_end=False,
         save_last=True,
+        enable_version_counter=False,
     )
     return pl.Trainer(
         **settings,
@@ -191,6 +223,7 @@ def make_trainer(config: DictConfig, folder: Path, style: Style) -> pl.Trainer:
         log_every_n_steps=10,
         benchmark=settings["accelerator"] == "gpu",
         enable_model_summary=False,
+        use_distributed_sampler=False,
         logger=make_loggers(config, folder, style),
         callbacks=[checkpoints, SampleSheet(folder / "samples"), ProgressBar()],
     )
@@ -201,16 +234,12 @@ def make_loggers(config: DictConfig, folder: Path, style: Style) -> list[Logger]
     loggers: list[Logger] = []
     if config.logger.csv:
         # A CSV logger empties the folder that it is given, so a resumed run gets one of its own.
-        loggers.append(
-            CSVLogger(folder, "log", datetime.now().strftime("%Y-%m-%d_%H-%M-%S"), flush_logs_every_n_steps=10)
-        )
+        loggers.append(CSVLogger(folder, "log", datetime.now().strftime("%Y-%m-%d_%H-%M-%S")))
     if config.logger.wandb:
         import wandb
 
-        offline = not wandb.api.api_key
-        loggers.append(
-            WandbLogger(folder.name, folder, offline=offline, project=config.logger.project, group=style.name)
-        )
+        mode = "online" if wandb.login(prompt=False) else "offline"
+        loggers.append(WandbLogger(folder.name, folder, mode=mode, project=config.logger.project, group=style.name))
     return loggers
 
 

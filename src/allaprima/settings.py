@@ -1,0 +1,34 @@
+"""Checks of settings that a user typed: each refuses in one line what no command can work with."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from allaprima.errors import UserError
+
+
+def check_whole(config: DictConfig, name: str, least: int) -> None:
+    """Raises UserError unless the setting called `name` is a whole number, `least` or more."""
+    value = OmegaConf.select(config, name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{name}={value}: give a whole number, {least} or more")
+
+
+def check_number(config: DictConfig, name: str, most: float = float("inf")) -> None:
+    """Raises UserError unless the setting called `name` is a number from 0 to `most`."""
+    value = OmegaConf.select(config, name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        limit = "0 or more" if most == float("inf") else f"from 0 to {most:g}"
+        raise UserError(f"{name}={value}: give a number, {limit}")
+
+
+def check_switch(config: DictConfig, name: str) -> None:
+    """Raises UserError unless the setting called `name` is true or false: a word like no would count as true."""
+    value = OmegaConf.select(config, name)
+    if not isinstance(value, bool):
+        raise UserError(f"{name}={value}: give true or false")
+
+
+def check_names(config: DictConfig, name: str) -> None:
+    """Raises UserError unless the setting called `name` is a list of at least one name."""
+    value = OmegaConf.select(config, name)
+    if not OmegaConf.is_list(value) or not value or not all(isinstance(item, str) for item in value):
+        raise UserError(f"{name}={value}: give a list, {name}=[NAME,NAME]")
