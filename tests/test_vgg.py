@@ -29,7 +29,7 @@ def test_keras_names_are_aliases():
 
 def test_craft_without_batch_norm_computes_what_craft_does(craft, vgg):
     file = next(file for file in importlib.metadata.files(weights.CRAFT_PACKAGE) if file.name == weights.CRAFT_FILE)
-    state = torch.load(file.locate(), weights_only=True)
+    state = torch.load(file.locate(), map_location="cpu", weights_only=True)
     images = torch.rand(1, 3, 48, 40)
     x = (images - torch.tensor(weights.IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(weights.IMAGENET_STD).view(3, 1, 1)
 
