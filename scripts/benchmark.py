@@ -9,9 +9,9 @@ from allaprima.command import run
 
 def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
-    from allaprima.benchmarks.train import benchmark_train
+    from allaprima.benchmarks import benchmark
 
-    benchmark_train(config)
+    benchmark(config)
 
 
 if __name__ == "__main__":

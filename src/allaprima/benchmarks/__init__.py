@@ -1,1 +1,13 @@
-"""What the numbers in the README come from: each benchmark runs both sides in turn and prints a table."""
+"""What the numbers in the README come from: each benchmark prints a table."""
+
+from omegaconf import DictConfig
+
+from allaprima.benchmarks.networks import benchmark_networks
+from allaprima.benchmarks.train import benchmark_train
+
+BENCHMARKS = {"train": benchmark_train, "networks": benchmark_networks}
+
+
+def benchmark(config: DictConfig) -> None:
+    """Run the benchmark that `configs/benchmark.yaml` names."""
+    BENCHMARKS[config.benchmark.name](config)

@@ -1,0 +1,60 @@
+"""How near the carried networks come to their paintings, and how far they go from the photographs."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from allaprima import weights
+from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
+from allaprima.images import open_upright, to_tensor
+from allaprima.losses import gram_matrix, relative_content, relative_style
+from allaprima.settings import check_whole
+from allaprima.shipped import shipped_names
+from allaprima.style import shipped_style
+from allaprima.stylizer import Stylizer
+from allaprima.vgg import VGG
+
+
+@torch.no_grad()
+def benchmark_networks(config: DictConfig) -> None:
+    """Print for every carried network the relative distances of photographs and pastiches, in float32.
+
+    Raises:
+        UserError: `benchmark.photos` is no folder of photographs, or one of them cannot be read.
+    """
+    check_whole(config, "benchmark.size", least=32)
+    folder = config.benchmark.photos
+    photos = find_photos(Path(str(folder))) if folder else packaged_photos(STARTER_VALIDATION)
+    source = weights.load(config.loss.weights, config.loss.depth)
+    layers = list(config.loss.style_layers)
+    vgg = VGG(source, [*layers, *config.loss.content_layers])
+    print(f"relative distances by {source.identity}, {len(photos)} photographs, short side {config.benchmark.size}")
+    print(f"{'':14}{'style of photo':>15}{'of pastiche':>13}{'ratio':>7}{'worst':>7}{'content':>9}")
+    for name in shipped_names("models"):
+        stylizer = Stylizer.load(name)
+        targets = shipped_style(name).targets(source.identity, layers, stylizer.metadata["style_size"])
+        rows = []
+        for path in photos:
+            photo = upright_tensor(path, config.benchmark.size)
+            pastiche = stylizer(photo)
+            mine, theirs = (vgg(image, [*layers, *config.loss.content_layers]) for image in (pastiche, photo))
+            content = sum(relative_content(mine[layer], theirs[layer]) for layer in config.loss.content_layers)
+            rows.append(torch.cat([mean_style(theirs, targets), mean_style(mine, targets), content]))
+        before, after, content = torch.stack(rows).T
+        ratio, worst = after.mean() / before.mean(), (after / before).max()
+        print(f"{name:14}{before.mean():15.3f}{after.mean():13.3f}{ratio:7.2f}{worst:7.2f}{content.mean():9.2f}")
+
+
+def upright_tensor(path: Path, short: int) -> Tensor:
+    """A photograph at a short side of so many pixels: (1, 3, H, W) in [0, 1]."""
+    photo = open_upright(path).convert("RGB")
+    return to_tensor(ImageOps.scale(photo, short / min(photo.size), Image.Resampling.BICUBIC))[None]
+
+
+def mean_style(features: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+    """Mean over the style layers of the relative style distance: (B,)."""
+    distances = [relative_style(gram_matrix(features[layer]), target) for layer, target in targets.items()]
+    return torch.stack(distances).mean(0)
