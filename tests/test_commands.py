@@ -54,7 +54,8 @@ def test_the_readmes_ways_to_train(workplace):
     commands = readme_commands("train.py")
     assert any("resume=last" in command for command in commands)
     for command in dict.fromkeys(commands):
-        result = typed(command, workplace, *SMALL, "trainer.max_steps=4")
+        small = [setting for setting in SMALL if "init=" not in command or not setting.startswith("network")]
+        result = typed(command, workplace, *small, "trainer.max_steps=4")
         if "resume=last" in command:
             assert result.returncode == 2 and "has its 4 steps already" in result.stderr
         else:
