@@ -164,6 +164,7 @@ MISTAKEN = (
     "trainer=gpu",
     "optimizer.learning_rate=fast",
     "loss.tv_weight=nan",
+    "loss.depth=11",
     "loss.style_layers=relu3_3",
     "data.batch_size=two",
     "data.size=8",

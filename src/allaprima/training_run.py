@@ -26,7 +26,7 @@ from allaprima.settings import check_names, check_number, check_whole
 from allaprima.style import Style, painting_style, shipped_style
 from allaprima.stylizer import load_network
 from allaprima.training import StyleTransfer
-from allaprima.vgg import VGG, canonical_name
+from allaprima.vgg import CONVOLUTIONS, VGG, canonical_name
 
 SMALLEST_NUMBERS = {
     "seed": 0,
@@ -101,6 +101,8 @@ def check_settings(config: DictConfig) -> None:
     check_number(config, "data.leaves_share", most=1)
     for name in ("loss.content_layers", "loss.style_layers"):
         check_names(config, name)
+    if config.loss.depth not in CONVOLUTIONS:
+        raise UserError(f"loss.depth={config.loss.depth}: the loss network is VGG-16 or VGG-19, so give 16 or 19")
     if config.trainer.precision not in PRECISIONS:
         raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
