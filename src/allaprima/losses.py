@@ -142,7 +142,8 @@ class PerceptualLoss(nn.Module):
         grams: the painting's Gram matrices over H W, (C, C) per style layer.
         content_layers: layers of the content term.
         objective: a name in `OBJECTIVES`.
-        content_weight, style_weight, tv_weight: alpha, beta, gamma.
+        content_weight, style_weight, tv_weight: alpha, beta, gamma. The layers of a term of weight 0 are not computed,
+            and the term is 0.
 
     Raises:
         UserError: there is no such objective.
@@ -162,8 +163,8 @@ class PerceptualLoss(nn.Module):
         if objective not in OBJECTIVES:
             raise UserError(f"there is no objective '{objective}': take one of {', '.join(OBJECTIVES)}")
         self.vgg = vgg
-        self.content_layers = tuple(content_layers)
-        self.style_layers = tuple(grams)
+        self.content_layers = tuple(content_layers) if content_weight else ()
+        self.style_layers = tuple(grams) if style_weight else ()
         for layer, target in grams.items():
             self.register_buffer(f"gram_{layer}", target.float(), persistent=False)
         self.objective = OBJECTIVES[objective]
@@ -182,9 +183,9 @@ class PerceptualLoss(nn.Module):
             self.objective.style(gram_matrix(features[layer]), self.get_buffer(f"gram_{layer}"))
             for layer in self.style_layers
         ]
-        content_term = torch.stack(content_terms).sum(0).mean()
-        style_term = torch.stack(style_terms).sum(0).mean()
-        if self.objective.average_layers:
+        none = pastiches.new_zeros(len(pastiches))
+        content_term, style_term = (sum(terms, none).mean() for terms in (content_terms, style_terms))
+        if self.objective.average_layers and style_terms:
             style_term = style_term / len(style_terms)
         tv_term = total_variation(pastiches).mean()
         if self.objective.tv_per_pixel:

@@ -4,6 +4,7 @@ import glob
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
@@ -46,11 +47,22 @@ def paint_files(config: DictConfig) -> list[Path]:
         else:
             written.append(output)
             tqdm.write(f"{photo.name} as {painting['title']} ({painting['artist']}): {output}", file=sys.stdout)
+    if "worth" in stylizer.metadata:
+        print(worth_note(stylizer.metadata["worth"]))
     if failures:
         raise UserError(
             f"{len(failures)} of {len(inputs)} pictures could not be painted, {failures[0]} the first of them"
         )
     return written
+
+
+def worth_note(worth: dict[str, Any]) -> str:
+    """What `scripts/compare.py` found of a network, in words."""
+    size, numbers = next(iter(worth["iterations"].items()))
+    counts = " and ".join(
+        f"{number:g} from {'the photograph' if start == 'photo' else start}" for start, number in numbers.items()
+    )
+    return f"one pass of this network is worth so many iterations of the slow optimizer at {size} pixels: {counts}"
 
 
 def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:

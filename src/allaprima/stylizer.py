@@ -1,44 +1,20 @@
 """A trained network, ready for use: load it, call it with a picture."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from allaprima import networks
 from allaprima.errors import UserError
 from allaprima.images import to_image, to_tensor
+from allaprima.network_file import load_network
 from allaprima.precision import fastest_precision
-from allaprima.shipped import shipped_file, shipped_names
 
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-
-
-def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """A network that the project carries, by its name, or any other, by its file's path, and what its file says.
-
-    Raises:
-        UserError: there is no such network, or the file is no network of this project.
-    """
-    path = shipped_file(f"models/{name}.safetensors") or Path(name)
-    if not path.is_file():
-        carried = ", ".join(shipped_names("models"))
-        raise UserError(f"there is no network '{name}': take one of {carried}, or the path of a .safetensors file")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {})["allaprima"])
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        network = networks.build(**metadata["network"])
-        network.load_state_dict(state)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} is not a network of this project: give a file that train.py wrote") from error
-    return network, metadata
 
 
 class Stylizer:

@@ -1,6 +1,5 @@
 """Training one network for one painting: the LightningModule."""
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +7,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from allaprima.errors import UserError
-from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss, Terms
+from allaprima.network_file import write_network
 
 # What a checkpoint keeps of a run beside the weights.
 COUNTS = ("images_seen", "skipped", "seconds", "validation")
@@ -131,5 +129,4 @@ class StyleTransfer(pl.LightningModule):
             "seconds": round(self.seconds),
             "validation": self.validation,
         }
-        state = {name: value.detach().half().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        write_atomically(path, save(state, {"allaprima": json.dumps(metadata)}))
+        write_network(path, self.network, metadata)

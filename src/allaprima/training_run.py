@@ -14,23 +14,21 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from torch import nn
 
-from allaprima import networks, weights
+from allaprima import networks
 from allaprima.callbacks import ProgressBar, SampleSheet
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
-from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
+from allaprima.network_file import load_network
+from allaprima.objective import check_objective, load_objective
 from allaprima.precision import fastest_precision
-from allaprima.settings import check_names, check_number, check_whole
-from allaprima.style import Style, painting_style, shipped_style
-from allaprima.stylizer import load_network
+from allaprima.settings import check_number, check_whole
+from allaprima.style import Style
 from allaprima.training import StyleTransfer
-from allaprima.vgg import CONVOLUTIONS, VGG, canonical_name
 
 SMALLEST_NUMBERS = {
     "seed": 0,
-    "style.size": 32,
     "data.size": 32,
     "data.validation_size": 32,
     "data.validation_photos": 1,
@@ -40,7 +38,6 @@ SMALLEST_NUMBERS = {
     "trainer.val_every": 1,
     "optimizer.warmup_steps": 0,
 }
-WEIGHTS_AND_RATES = ("loss.content_weight", "loss.style_weight", "loss.tv_weight", "optimizer.learning_rate")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -57,7 +54,7 @@ def train(config: DictConfig) -> Path:
     keep_freed_memory()
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
-    style, loss = load_objective(config)
+    style, loss = load_objective(config.loss, config.style)
     network, ancestor = initial_network(config)
     metadata = {
         "network": OmegaConf.to_container(config.network),
@@ -96,13 +93,9 @@ def check_settings(config: DictConfig) -> None:
     """Raises UserError for a setting that no run can work with."""
     for name, least in SMALLEST_NUMBERS.items():
         check_whole(config, name, least)
-    for name in WEIGHTS_AND_RATES:
-        check_number(config, name)
+    check_objective(config)
+    check_number(config, "optimizer.learning_rate")
     check_number(config, "data.leaves_share", most=1)
-    for name in ("loss.content_layers", "loss.style_layers"):
-        check_names(config, name)
-    if config.loss.depth not in CONVOLUTIONS:
-        raise UserError(f"loss.depth={config.loss.depth}: the loss network is VGG-16 or VGG-19, so give 16 or 19")
     if config.trainer.precision not in PRECISIONS:
         raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
@@ -135,24 +128,6 @@ def initial_network(config: DictConfig) -> tuple[nn.Module, dict[str, Any] | Non
     if metadata["network"] != OmegaConf.to_container(config.network):
         raise UserError(f"init={config.init} is {metadata['network']}: set network to the same, or use init=scratch")
     return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata.get("init")}
-
-
-def load_objective(config: DictConfig) -> tuple[Style, PerceptualLoss]:
-    """The painting and the objective towards it. Raises UserError if the two do not go together."""
-    loss = config.loss
-    content_layers, style_layers = (
-        [canonical_name(layer, loss.depth) for layer in layers] for layers in (loss.content_layers, loss.style_layers)
-    )
-    carried = None if config.style.image else shipped_style(config.style.name)
-    if carried and not carried.loss_network.startswith(f"{loss.weights}-vgg{loss.depth}-"):
-        carried.targets(f"{loss.weights}-vgg{loss.depth}", style_layers, config.style.size)  # raises, before a download
-    source = weights.load(str(loss.weights), loss.depth)
-    vgg = VGG(source, [*content_layers, *style_layers])
-    style = carried or painting_style(str(config.style.image), vgg, source.identity, style_layers, [config.style.size])
-    grams = style.targets(source.identity, style_layers, config.style.size)
-    return style, PerceptualLoss(
-        vgg, grams, content_layers, loss.objective, loss.content_weight, loss.style_weight, loss.tv_weight
-    )
 
 
 def new_folder(runs: Path, name: str) -> Path:

@@ -90,9 +90,9 @@ class VGG(nn.Module):
         found = {}
         x = ((images - self.mean) * self.scale).to(self.features[0].weight.dtype)
         for name, module in zip(self.names, self.features, strict=True):
+            if len(found) == len(wanted):
+                break
             x = module(x)
             if name in wanted:
                 found[wanted[name]] = x
-                if len(found) == len(wanted):
-                    break
         return found

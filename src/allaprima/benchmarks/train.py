@@ -17,9 +17,9 @@ from allaprima import networks
 from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.data.module import Photographs
 from allaprima.memory import keep_freed_memory
+from allaprima.objective import load_objective
 from allaprima.precision import fastest_precision
 from allaprima.training import StyleTransfer
-from allaprima.training_run import load_objective
 
 WARMUP = 2
 
@@ -38,7 +38,7 @@ class StepTimes(pl.Callback):
 def plain_seconds(config: DictConfig) -> list[float]:
     """Seconds of each step of the plain loop on photographs that are there already."""
     pl.seed_everything(config.seed, verbose=False)
-    _, loss = load_objective(config)
+    _, loss = load_objective(config.loss, config.style)
     network = plain_johnson(config.network.width, config.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), config.optimizer.learning_rate)
     photos = torch.rand(config.data.batch_size, 3, config.data.size, config.data.size)
@@ -54,7 +54,7 @@ def trainer_seconds(config: DictConfig) -> list[float]:
     warnings.filterwarnings("ignore")
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
-    _, loss = load_objective(config)
+    _, loss = load_objective(config.loss, config.style)
     module = StyleTransfer(networks.build(**config.network), loss, {}, {}, **config.optimizer)
     times = StepTimes()
     trainer = pl.Trainer(

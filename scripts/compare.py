@@ -1,0 +1,16 @@
+"""Compare a network with the optimizer on the same objective: python scripts/compare.py style=kandinsky."""
+
+from omegaconf import DictConfig
+
+from allaprima.command import run
+
+
+def main(config: DictConfig) -> None:
+    """Import late: a wrong option should not wait for PyTorch."""
+    from allaprima.comparison_run import compare
+
+    compare(config)
+
+
+if __name__ == "__main__":
+    run("compare", main)

@@ -1,0 +1,121 @@
+"""Optimizer against network: both on one objective, one photograph, one processor, in one run.
+
+The protocol of Johnson, Alahi, Fei-Fei 2016, figure 5 and table 1.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from allaprima.data.photos import validation_squares
+from allaprima.losses import PerceptualLoss, Terms
+from allaprima.optimizer import Iteration, optimize
+from allaprima.stylizer import Stylizer
+
+# Passes of a network over one photograph, of which the median counts.
+PASSES = 5
+
+
+@dataclass
+class Descent:
+    """What the optimizer reached, by iteration; 0 is its start."""
+
+    terms: list[Terms] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    pictures: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Painted:
+    """What a network reached in one pass: (1, 3, H, W) in [0, 1], the objective's terms, the pass's seconds."""
+
+    picture: Tensor
+    terms: Terms
+    seconds: float
+
+
+@dataclass
+class Race:
+    """One photograph at one size: its own objective, the networks by name, the optimizer by start."""
+
+    name: str
+    size: int
+    photo: Tensor
+    own: Terms
+    networks: dict[str, Painted]
+    optimizer: dict[str, Descent]
+
+
+def worth(painted: Painted, descent: Descent) -> int:
+    """Iterations after which the optimizer is at least as good as the network, or all it had if it never is."""
+    overtaken = (number for number, terms in enumerate(descent.terms) if terms.total <= painted.terms.total)
+    return next(overtaken, len(descent.terms) - 1)
+
+
+def median_worth(races: Sequence[Race], network: str, start: str) -> tuple[float, int, int]:
+    """Median, least and most over races of the iterations that a network is worth."""
+    values = [worth(race.networks[network], race.optimizer[start]) for race in races]
+    return statistics.median(values), min(values), max(values)
+
+
+def race(
+    path: Path,
+    size: int,
+    stylizers: Mapping[str, Stylizer],
+    loss: PerceptualLoss,
+    starts: Mapping[str, Tensor | None],
+    iterations: int,
+    shown: Sequence[int],
+    watch: Callable[[Iteration], object],
+) -> Race:
+    """Let networks and optimizer paint one photograph.
+
+    Args:
+        path: of the photograph, of which the centre square is taken.
+        size: pixels a side.
+        stylizers: the networks by name.
+        loss: the objective of both sides.
+        starts: pictures for the optimizer to begin with, (1, 3, size, size) in [0, 1]; None stands for the photograph.
+        iterations: of L-BFGS.
+        shown: iterations whose pictures are kept.
+        watch: called after every iteration.
+    """
+    photo = validation_squares([path], size)
+    content = loss.content_features(photo)
+    networks = {name: painted_by(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
+    descents = {}
+    for name, start in starts.items():
+        descent = descents[name] = Descent()
+
+        def note(iteration: Iteration, descent: Descent = descent) -> None:
+            descent.terms.append(iteration.terms)
+            descent.seconds.append(iteration.seconds)
+            if iteration.number in shown:
+                descent.pictures[iteration.number] = iteration.picture
+            watch(iteration)
+
+        last = optimize(loss, photo, photo if start is None else start, iterations, "lbfgs", note)
+        descent.pictures.setdefault(last.number, last.picture)
+    return Race(path.stem, size, photo, measured(loss, photo, content), networks, descents)
+
+
+def painted_by(stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content: Mapping[str, Tensor]) -> Painted:
+    """A network's pastiche of (1, 3, H, W), what it reaches, and the median seconds of its passes after the first."""
+    picture = stylizer(photo)
+    seconds = []
+    for _ in range(PASSES):
+        started = time.perf_counter()
+        stylizer(photo)
+        seconds.append(time.perf_counter() - started)
+    return Painted(picture, measured(loss, picture, content), statistics.median(seconds))
+
+
+@torch.no_grad()
+def measured(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> Terms:
+    """The objective of a picture, (1, 3, H, W) in [0, 1], and its terms, as numbers."""
+    return Terms(*(term.item() for term in loss(picture.contiguous(memory_format=torch.channels_last), content)))

@@ -1,0 +1,230 @@
+"""The comparison as a page that stands alone and as a sheet: pictures, curves, times, deltas, Gram matrices."""
+
+import base64
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from allaprima.comparison import Race, median_worth
+from allaprima.images import to_image, write_atomically
+from allaprima.losses import Terms
+from allaprima.precision import fastest_precision
+from allaprima.style import Style
+
+START_LABELS = {"noise": "from noise", "photo": "from the photograph"}
+COLORS = {"noise": "tab:blue", "photo": "tab:green"}
+NETWORK_STYLES = ("-", "--", "-.", ":")
+
+
+@dataclass
+class Evidence:
+    """All that a page shows.
+
+    Attributes:
+        style: the painting.
+        metadata: of the first network's file.
+        races: per size, per photograph.
+        shown: iterations whose pictures are shown.
+        deltas: pictures, (1, 3, H, W), by caption.
+        grams: (C, C), by layer and caption.
+    """
+
+    style: Style
+    metadata: dict[str, Any]
+    races: Sequence[Race]
+    shown: Sequence[int]
+    deltas: Mapping[str, Tensor]
+    grams: Mapping[str, Mapping[str, Tensor]]
+
+
+def write_page(path: Path, evidence: Evidence) -> None:
+    """Write the page: one HTML file with every picture in it. Raises ImageError where that is not possible."""
+    environment = Environment(
+        loader=PackageLoader("allaprima"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    sizes = list(dict.fromkeys(race.size for race in evidence.races))
+    by_size = {size: [race for race in evidence.races if race.size == size] for size in sizes}
+    page = environment.get_template("comparison.html").render(
+        style=evidence.style,
+        network=evidence.metadata,
+        races=[described(race, evidence.shown) for race in evidence.races],
+        networks=list(evidence.races[0].networks),
+        starts=list(evidence.races[0].optimizer),
+        start_labels=START_LABELS,
+        worth=worth_rows(by_size),
+        times=time_rows(by_size, evidence.shown),
+        deltas=plot_uri(delta_figure(evidence.deltas)),
+        grams=plot_uri(gram_figure(evidence.grams)),
+        machine=machine(),
+        today=date.today().isoformat(),
+    )
+    write_atomically(path, page.encode())
+
+
+def described(race: Race, shown: Sequence[int]) -> dict[str, Any]:
+    """What the template needs of one photograph at one size."""
+    return {
+        "name": race.name,
+        "size": race.size,
+        "photo": picture_uri(race.photo),
+        "own": race.own,
+        "networks": {
+            name: {"picture": picture_uri(painted.picture), "terms": painted.terms}
+            for name, painted in race.networks.items()
+        },
+        "optimizer": {
+            start: [
+                {"number": number, "picture": picture_uri(picture), "terms": descent.terms[number]}
+                for number, picture in sorted(descent.pictures.items())
+            ]
+            for start, descent in race.optimizer.items()
+        },
+        "curves": plot_uri(curve_figure(race)),
+    }
+
+
+def worth_rows(by_size: Mapping[int, Sequence[Race]]) -> list[dict[str, Any]]:
+    """Per network, size and start, the median and range of the iterations that the network is worth."""
+    rows = []
+    for size, races in by_size.items():
+        for network in races[0].networks:
+            for start, descent in races[0].optimizer.items():
+                median, least, most = median_worth(races, network, start)
+                row = {"network": network, "size": size, "start": START_LABELS[start], "of": len(descent.terms) - 1}
+                rows.append(row | {"median": f"{median:g}", "least": least, "most": most})
+    return rows
+
+
+def time_rows(by_size: Mapping[int, Sequence[Race]], shown: Sequence[int]) -> list[dict[str, Any]]:
+    """Per size and network, mean seconds of the optimizer and of a pass, and how many times faster that is."""
+    rows = []
+    for size, races in by_size.items():
+        start = next(iter(races[0].optimizer))
+        slow = [
+            mean(race.optimizer[start].seconds[min(n, len(race.optimizer[start].seconds) - 1)] for race in races)
+            for n in shown
+        ]
+        for network in races[0].networks:
+            fast = mean(race.networks[network].seconds for race in races)
+            rows.append({"size": size, "network": network, "slow": slow, "fast": fast, "speedup": slow[-1] / fast})
+    return [row | {"shown": list(shown)} for row in rows]
+
+
+def mean(values: Any) -> float:
+    """Arithmetic mean."""
+    return torch.tensor(list(values)).mean().item()
+
+
+def curve_figure(race: Race) -> Figure:
+    """The objective and its terms against iterations, networks as lines across (Johnson et al. 2016, figure 5)."""
+    figure = Figure((11, 3.4), layout="constrained")
+    for axes, (index, term) in zip(figure.subplots(1, len(Terms._fields)), enumerate(Terms._fields), strict=True):
+        for start, descent in race.optimizer.items():
+            values = [terms[index] for terms in descent.terms]
+            axes.plot(range(1, len(values)), values[1:], color=COLORS[start], label=f"optimizer {START_LABELS[start]}")
+        for line, (name, painted) in zip(NETWORK_STYLES * len(race.networks), race.networks.items(), strict=False):
+            axes.axhline(painted.terms[index], color="tab:red", linestyle=line, label=f"network {name}")
+        axes.axhline(race.own[index], color="0.6", linestyle=":", label="the photograph itself")
+        axes.set(title={"total": "objective", "tv": "total variation"}.get(term, term), xlabel="iterations")
+        axes.set_xscale("log")
+        if term == "total":
+            axes.set_yscale("log")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def delta_figure(pictures: Mapping[str, Tensor]) -> Figure:
+    """Differences of neighbours, which total variation sums: grey where there is none."""
+    figure = Figure((3 * len(pictures), 9.4), layout="constrained")
+    grid = figure.subplots(3, len(pictures), squeeze=False)
+    for column, (name, picture) in zip(grid.T, pictures.items(), strict=True):
+        horizontal, vertical = picture[..., :, 1:] - picture[..., :, :-1], picture[..., 1:, :] - picture[..., :-1, :]
+        variation = horizontal.abs().sum() + vertical.abs().sum()
+        column[0].set_title(f"{name}\ntv {variation / picture.numel():.3f}", fontsize=10)
+        for axes, values in zip(column, (picture, 0.5 + horizontal, 0.5 + vertical), strict=True):
+            axes.imshow(to_image(values[0]))
+            axes.set(xticks=[], yticks=[])
+    for axes, label in zip(grid[:, 0], ("picture", "horizontal deltas", "vertical deltas"), strict=True):
+        axes.set_ylabel(label)
+    return figure
+
+
+def gram_figure(layers: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+    """Gram matrices as heat maps, a row per layer on one logarithmic scale."""
+    columns = len(next(iter(layers.values())))
+    figure = Figure((3 * columns, 2.9 * len(layers)), layout="constrained")
+    grid = figure.subplots(len(layers), columns, squeeze=False)
+    for row, (layer, matrices) in zip(grid, layers.items(), strict=True):
+        entries = torch.cat([matrix.flatten() for matrix in matrices.values()])
+        least, most = entries[entries > 0].quantile(torch.tensor([0.05, 0.999])).tolist()
+        for axes, (name, matrix) in zip(row, matrices.items(), strict=True):
+            image = axes.imshow(matrix.clamp(min=least).numpy(), norm=LogNorm(least, most), cmap="magma")
+            axes.set(xticks=[], yticks=[])
+            if layer == next(iter(layers)):
+                axes.set_title(name, fontsize=10)
+        row[0].set_ylabel(layer)
+        figure.colorbar(image, ax=list(row))
+    return figure
+
+
+def write_sheet(path: Path, evidence: Evidence) -> None:
+    """Write the pictures alone, a row per photograph and size. Raises ImageError where that is not possible."""
+    start = next(iter(evidence.races[0].optimizer))
+    rows = []
+    for race in evidence.races:
+        row = {"photograph": race.photo} | {name: painted.picture for name, painted in race.networks.items()}
+        descent = race.optimizer[start]
+        row |= {f"optimizer, {number} iterations": picture for number, picture in sorted(descent.pictures.items())}
+        rows.append((f"{race.name}, {race.size} pixels", row))
+    columns = max(len(row) for _, row in rows)
+    figure = Figure((2.6 * columns, 2.75 * len(rows)), layout="constrained")
+    for axes_row, (label, row) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
+        for axes in axes_row:
+            axes.set(xticks=[], yticks=[], frame_on=False)
+        for axes, (name, picture) in zip(axes_row, row.items(), strict=False):
+            axes.imshow(to_image(picture[0]))
+            axes.set_title(name, fontsize=9)
+        axes_row[0].set_ylabel(label, fontsize=9)
+    write_atomically(path, encoded(figure, 130))
+
+
+def encoded(figure: Figure, dots_per_inch: int) -> bytes:
+    """A figure as a PNG file's content."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=dots_per_inch)
+    return file.getvalue()
+
+
+def plot_uri(figure: Figure) -> str:
+    """A figure as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(encoded(figure, 110)).decode()}"
+
+
+def picture_uri(picture: Tensor) -> str:
+    """A picture, (1, 3, H, W) in [0, 1], as an address that holds it."""
+    file = io.BytesIO()
+    to_image(picture[0]).save(file, "WEBP", quality=90)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def machine() -> dict[str, str]:
+    """On what the seconds were measured."""
+    information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in information.splitlines() if line.startswith("model name")]
+    return {
+        "processor": f"{names[0] if names else 'unknown processor'}, {len(os.sched_getaffinity(0))} cores",
+        "precision": fastest_precision("cpu"),
+        "versions": ", ".join(f"{package} {version(package)}" for package in ("torch", "scipy", "allaprima")),
+    }

@@ -1,0 +1,159 @@
+"""The comparison that every trained network must face, as one command: a page, a sheet, and the number `worth`."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from allaprima.comparison import Race, median_worth, race
+from allaprima.comparison_page import Evidence, write_page, write_sheet
+from allaprima.data.photos import STARTER_VALIDATION, check_readable, find_photos, packaged_photos
+from allaprima.errors import UserError
+from allaprima.losses import PerceptualLoss, gram_matrix
+from allaprima.memory import keep_freed_memory
+from allaprima.network_file import network_path, write_network
+from allaprima.objective import fast_on_cpu, load_objective
+from allaprima.optimizer import optimize
+from allaprima.settings import check_switch, check_whole
+from allaprima.style import Style
+from allaprima.stylizer import Stylizer
+
+SHOWN = (50, 100, 500)
+STARTS = ("noise", "photo")
+
+
+def compare(config: DictConfig) -> Path:
+    """Compare a network, and its rivals, with the optimizer as `configs/compare.yaml` says; print `worth N` last.
+
+    Returns:
+        The page's file; beside it stands the sheet.
+
+    Raises:
+        UserError: an option that cannot be done.
+    """
+    check_comparison(config)
+    keep_freed_memory()
+    path = network_path(config.model or config.style.name)
+    network = Stylizer.load(path)
+    name = path.stem
+    style, loss = network_objective(network.metadata, config.style.image)
+    networks = {name: network} | rivals(config.rivals, name)
+    photos = find_photos(Path(str(config.photos))) if config.photos else packaged_photos(STARTER_VALIDATION)
+    check_readable(photos)
+    shown = [number for number in SHOWN if number <= config.iterations] or [config.iterations]
+
+    races = []
+    total = len(config.sizes) * len(photos) * len(config.starts) * (1 + config.iterations)
+    with tqdm(total=total, unit="evaluation", smoothing=0) as progress:
+        for size in config.sizes:
+            noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(config.seed))
+            starts = {start: noise if start == "noise" else None for start in config.starts}
+            for photo in photos:
+                progress.set_description(f"{photo.stem}, {size} pixels")
+                races.append(
+                    race(photo, size, networks, loss, starts, config.iterations, shown, lambda _: progress.update())
+                )
+    evidence = Evidence(
+        style, network.metadata, races, shown, deltas_of(races[0], name, loss), grams_of(races[0], loss)
+    )
+    folder = Path(str(config.output))
+    page, sheet = folder / f"{name}.html", folder / f"{name}.png"
+    write_page(page, evidence)
+    write_sheet(sheet, evidence)
+    print(f"the page is {page}, the sheet {sheet}")
+    if config.record:
+        numbers = {str(size): {} for size in config.sizes}
+        for size, start in ((size, start) for size in config.sizes for start in config.starts):
+            numbers[str(size)][start] = median_worth(at_size(races, size), name, start)[0]
+        facts = {"iterations": numbers, "of": config.iterations, "photographs": len(photos)}
+        write_network(path, network.network, network.metadata | {"worth": facts})
+        print(f"recorded in {path}")
+    print_numbers(config, races)
+    return page
+
+
+def check_comparison(config: DictConfig) -> None:
+    """Raises UserError for a setting that no comparison can work with."""
+    check_whole(config, "iterations", least=1)
+    check_whole(config, "seed", least=0)
+    check_switch(config, "record")
+    if not OmegaConf.is_list(config.sizes) or not config.sizes or any(type(size) is not int for size in config.sizes):
+        raise UserError(f"sizes={config.sizes}: give a list of sides in pixels, sizes=[256,512]")
+    if min(config.sizes) < 32:
+        raise UserError(f"sizes={config.sizes}: give 32 pixels or more")
+    if not OmegaConf.is_list(config.starts) or not config.starts or not set(config.starts) <= set(STARTS):
+        raise UserError(f"starts={config.starts}: give a list of {' and '.join(STARTS)}, starts=[noise]")
+    if not OmegaConf.is_list(config.rivals):
+        raise UserError(f"rivals={config.rivals}: give a list, rivals=[FILE,FILE]")
+
+
+def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[Style, PerceptualLoss]:
+    """The very objective that a network was trained on, fast on this machine.
+
+    Raises:
+        UserError: its painting is neither one that the project carries nor `picture`.
+    """
+    trained = metadata["style"]
+    painting = {"name": trained["name"], "image": picture, "size": metadata["style_size"]}
+    give = f"the network was trained on {trained['source']}: give that picture with style.image=PATH"
+    try:
+        style, loss = load_objective(OmegaConf.create(metadata["loss"]), OmegaConf.create(painting))
+    except UserError as error:
+        raise UserError(str(error) if picture else give) from error
+    if style.sha256 != trained["sha256"]:
+        raise UserError(give)
+    return style, fast_on_cpu(loss)
+
+
+def rivals(paths: list[str], name: str) -> dict[str, Stylizer]:
+    """Other networks by the names of their files, or by their paths where a name is taken."""
+    found: dict[str, Stylizer] = {}
+    for path in map(network_path, paths):
+        taken = path.stem in {name, *found}
+        found[str(path) if taken else path.stem] = Stylizer.load(path)
+    return found
+
+
+def at_size(races: list[Race], size: int) -> list[Race]:
+    """Those of one size."""
+    return [race for race in races if race.size == size]
+
+
+def deltas_of(race: Race, network: str, loss: PerceptualLoss) -> dict[str, torch.Tensor]:
+    """Pictures for a look at total variation: photograph, pastiche, and the optimizer's with and without that term."""
+    without = copy.copy(loss)
+    without.tv_weight = 0.0
+    iterations = min(SHOWN[1], max(number for descent in race.optimizer.values() for number in descent.pictures))
+    pictures = {"photograph": race.photo, f"pastiche ({network})": race.networks[network].picture}
+    for name, objective in (("optimizer", loss), ("optimizer without total variation", without)):
+        pictures[name] = optimize(objective, race.photo, race.photo, iterations, "lbfgs", lambda _: None).picture
+    return pictures
+
+
+@torch.no_grad()
+def grams_of(race: Race, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tensor]]:
+    """Gram matrices by layer of painting, photograph and each network's pastiche, (C, C) over H W."""
+    pictures = {"photograph": race.photo} | {name: painted.picture for name, painted in race.networks.items()}
+    layers = {layer: {"painting": loss.get_buffer(f"gram_{layer}")} for layer in loss.style_layers}
+    for name, picture in pictures.items():
+        features = loss.vgg(picture.contiguous(memory_format=torch.channels_last), loss.style_layers)
+        for layer in layers:
+            layers[layer][name] = gram_matrix(features[layer])[0]
+    return layers
+
+
+def print_numbers(config: DictConfig, races: list[Race]) -> None:
+    """Print what each network is worth, per size and start, and last `worth N`: the first of each."""
+    print(f"{'iterations that a network is worth':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
+    numbers = []
+    for network in races[0].networks:
+        for size in config.sizes:
+            for start in config.starts:
+                median, least, most = median_worth(at_size(races, size), network, start)
+                numbers.append(median)
+                print(f"{network:36}{size:6}{start:>8}{median:8g}{f'{least} to {most}':>12}")
+    print(f"of {config.iterations} iterations at most, {len(at_size(races, config.sizes[0]))} photographs")
+    print(f"worth {numbers[0]:g}")

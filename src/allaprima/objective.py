@@ -1,0 +1,51 @@
+"""The objective that a configuration describes: the groups `loss` and `style` become one `PerceptualLoss`."""
+
+import torch
+from omegaconf import DictConfig
+
+from allaprima import weights
+from allaprima.errors import UserError
+from allaprima.losses import PerceptualLoss
+from allaprima.precision import fastest_precision
+from allaprima.settings import check_names, check_number, check_whole
+from allaprima.style import Style, painting_style, shipped_style
+from allaprima.vgg import CONVOLUTIONS, VGG, canonical_name
+
+
+def check_objective(config: DictConfig) -> None:
+    """Raises UserError for a setting in the groups `loss` and `style` that cannot be."""
+    check_whole(config, "style.size", least=32)
+    for name in ("loss.content_weight", "loss.style_weight", "loss.tv_weight"):
+        check_number(config, name)
+    for name in ("loss.content_layers", "loss.style_layers"):
+        check_names(config, name)
+    if config.loss.depth not in CONVOLUTIONS:
+        raise UserError(f"loss.depth={config.loss.depth}: the loss network is VGG-16 or VGG-19, so give 16 or 19")
+
+
+def load_objective(loss: DictConfig, painting: DictConfig) -> tuple[Style, PerceptualLoss]:
+    """The painting and the objective towards it, from the groups `loss` and `style`; a term of weight 0 costs nothing.
+
+    Raises:
+        UserError: the two do not go together.
+    """
+    content_layers, style_layers = (
+        [canonical_name(layer, loss.depth) for layer in layers] for layers in (loss.content_layers, loss.style_layers)
+    )
+    carried = None if painting.image else shipped_style(painting.name)
+    if carried and not carried.loss_network.startswith(f"{loss.weights}-vgg{loss.depth}-"):
+        carried.targets(f"{loss.weights}-vgg{loss.depth}", style_layers, painting.size)  # raises, before a download
+    source = weights.load(str(loss.weights), loss.depth)
+    vgg = VGG(source, [*content_layers, *style_layers])
+    style = carried or painting_style(str(painting.image), vgg, source.identity, style_layers, [painting.size])
+    grams = style.targets(source.identity, style_layers, painting.size)
+    return style, PerceptualLoss(
+        vgg, grams, content_layers, loss.objective, loss.content_weight, loss.style_weight, loss.tv_weight
+    )
+
+
+def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:
+    """The same objective with its loss network in the number type and layout that are fastest here."""
+    if fastest_precision("cpu") == "bf16-mixed":
+        loss.vgg.features.to(torch.bfloat16)
+    return loss.to(memory_format=torch.channels_last)

@@ -1,0 +1,125 @@
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from PIL import Image
+from safetensors import safe_open
+
+from allaprima.comparison import Descent, Painted, Race, median_worth, worth
+from allaprima.comparison_run import compare
+from allaprima.data.photos import packaged_photos
+from allaprima.errors import UserError
+from allaprima.losses import Terms
+
+from .conftest import TOP
+
+(COFFEE, CAT) = packaged_photos(["skimage/data/coffee.png", "skimage/data/chelsea.png"])
+
+
+def configuration(*overrides):
+    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+        return compose("compare", overrides)
+
+
+def terms(total):
+    return Terms(total, 0.0, total, 0.0)
+
+
+def made_up(network, totals):
+    picture = torch.zeros(1, 3, 4, 4)
+    descent = Descent([terms(total) for total in totals], [0.1 * i for i in range(len(totals))], {})
+    return Race("made up", 4, picture, terms(9.0), {"a": Painted(picture, terms(network), 0.01)}, {"noise": descent})
+
+
+def test_worth_is_the_iteration_at_which_the_optimizer_is_as_good():
+    races = [made_up(0.5, [3.0, 1.0, 0.5, 0.4]), made_up(0.1, [3.0, 1.0, 0.5, 0.4]), made_up(4.0, [3.0, 1.0, 0.5, 0.4])]
+    assert [worth(race.networks["a"], race.optimizer["noise"]) for race in races] == [2, 3, 0]
+    assert median_worth(races, "a", "noise") == (2, 0, 3)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("comparison")
+    for name, photo in (("coffee", COFFEE), ("cat", CAT)):
+        (folder / "photos").mkdir(exist_ok=True)
+        Image.open(photo).resize((120, 90)).save(folder / "photos" / f"{name}.png")
+    for name in ("mine", "rival"):
+        shutil.copy(TOP / "models/kandinsky.safetensors", folder / f"{name}.safetensors")
+    rival = f"rivals=[{folder / 'rival.safetensors'}]"
+    small = ("sizes=[48,64]", "iterations=6", f"photos={folder / 'photos'}", f"output={folder / 'out'}")
+    page = compare(configuration(f"model={folder / 'mine.safetensors'}", rival, *small, "record=true"))
+    return folder, page
+
+
+def test_the_page_and_the_sheet_hold_what_was_measured(compared):
+    folder, page = compared
+    assert page == folder / "out" / "mine.html"
+    text = page.read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    # Per photograph and size: the photograph, two networks, two starts of the optimizer, the curves; then two plots.
+    assert text.count("<img") == 4 * 6 + 2
+    for words in ("Composition VII", "rival", "from noise", "from the photograph", "craft-vgg16", "torch"):
+        assert words in text
+    with Image.open(folder / "out" / "mine.png") as sheet:
+        assert sheet.width > 400 and sheet.height > 400
+
+
+def test_the_number_is_recorded_and_told_by_infer(compared, command):
+    folder, _ = compared
+    with safe_open(folder / "mine.safetensors", "pt") as mine, safe_open(folder / "rival.safetensors", "pt") as theirs:
+        facts = json.loads(mine.metadata()["allaprima"])["worth"]
+        assert all(torch.equal(mine.get_tensor(key), theirs.get_tensor(key)) for key in theirs.keys())  # noqa: SIM118
+    assert facts["photographs"] == 2 and facts["of"] == 6
+    assert set(facts["iterations"]) == {"48", "64"} and set(facts["iterations"]["48"]) == {"noise", "photo"}
+    result = command("infer.py", f"model={folder / 'mine.safetensors'}", f"input={folder / 'photos/cat.png'}")
+    assert f"{facts['iterations']['48']['noise']:g} from noise" in result.stdout
+
+
+def test_the_command_ends_with_its_number(compared, command):
+    folder, _ = compared
+    result = command("compare.py", "sizes=[32]", "iterations=2", f"photos={folder / 'photos'}", "starts=[photo]")
+    assert result.returncode == 0, result.stderr
+    assert re.fullmatch(r"worth \d+(\.5)?", result.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(not shutil.which("chromedriver"), reason="needs Debian's chromium and chromium-driver")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_opens_in_a_browser(compared, width):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        driver.get(compared[1].as_uri())
+        images = driver.execute_script("return [...document.images].map(image => image.naturalWidth)")
+        assert len(images) == 26 and all(images)
+        assert driver.execute_script("return innerWidth") == width
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        assert driver.get_log("browser") == []
+    finally:
+        driver.quit()
+
+
+def test_mistakes_are_refused(compared, tmp_path):
+    folder, _ = compared
+    for overrides, words in (
+        (["sizes=256"], "sizes=\\[256,512\\]"),
+        (["sizes=[8]"], "32 pixels"),
+        (["starts=[painting]"], "noise and photo"),
+        (["iterations=0"], "iterations"),
+        (["rivals=other"], "rivals"),
+        (["rivals=[missing.safetensors]"], "missing"),
+        (["model=missing.safetensors"], "missing"),
+        ([f"photos={tmp_path}"], "no pictures"),
+        ([f"style.image={COFFEE}", f"model={folder / 'mine.safetensors'}"], "give that picture"),
+    ):
+        with pytest.raises(UserError, match=words):
+            compare(configuration(*overrides))
