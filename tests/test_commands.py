@@ -63,15 +63,36 @@ def test_the_readmes_ways_to_train(workplace):
     assert list(workplace.glob("runs/my/*/models/my.safetensors"))
 
 
+@pytest.mark.parametrize("command", readme_commands("optimize.py"))
+def test_the_readmes_ways_to_optimize(command, workplace):
+    result = typed(command, workplace, "iterations=2", "scales=[32,48]")
+    assert result.returncode == 0, result.stderr
+    assert list(workplace.rglob("*_progress.webp"))
+
+
+@pytest.mark.parametrize("command", readme_commands("compare.py"))
+def test_the_readmes_ways_to_compare(command, workplace):
+    result = typed(command, workplace, "iterations=2", "sizes=[32]", "starts=[photo]", "photos=holiday")
+    assert result.returncode == 0, result.stderr
+    assert list(workplace.rglob("*.html")) and list(workplace.rglob("comparison/*.png"))
+
+
 def test_the_readmes_python(workplace):
     (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     subprocess.run([sys.executable, "-c", snippet], cwd=workplace, check=True, timeout=300)
     assert Image.open(workplace / "painted.jpg").size == (120, 80)
 
 
-def test_the_benchmark_ends_with_its_ratio(command):
-    small = ("benchmark.rounds=1", "benchmark.steps=1", "data.size=64", "data.batch_size=1", "network.width=8")
-    result = command("benchmark.py", "train", *small)
+@pytest.mark.parametrize(
+    "small",
+    [
+        "train benchmark.rounds=1 benchmark.steps=1 data.size=64 data.batch_size=1 network.width=8",
+        "optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=48",
+        "scales benchmark.scales=[32,48] benchmark.iterations=3",
+    ],
+)
+def test_benchmarks_end_with_their_ratio(command, small):
+    result = command("benchmark.py", *small.split())
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"ratio \d+\.\d\d", result.stdout.splitlines()[-1])
 

@@ -37,3 +37,12 @@ def test_a_network_says_where_it_comes_from(name, craft):
     assert metadata["steps"] >= 1 and metadata["images_seen"] >= metadata["steps"]
     assert set(metadata["validation"]) == {"total", "content", "style", "tv"}
     assert json.dumps(metadata)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in REACHED])
+def test_a_network_leaves_no_frame(name, held_out):
+    pastiches = Stylizer.load(name)(held_out)
+    for images in (pastiches, pastiches.mT):
+        steps = (images[..., 1:, :] - images[..., :-1, :]).abs().mean((0, 1, 3))
+        inside = steps[16:-16].mean()
+        assert steps[:4].mean() < 1.5 * inside and steps[-4:].mean() < 1.5 * inside

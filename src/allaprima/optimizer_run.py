@@ -1,6 +1,7 @@
 """Painting one photograph with the optimizer: scales from coarse to fine, the picture so far, how it came to be."""
 
 import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +14,6 @@ from tqdm import tqdm
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import Picture, read_picture, to_image, write_atomically, write_picture
-from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
 from allaprima.objective import check_objective, fast_on_cpu, load_objective
 from allaprima.optimizer import METHODS, Iteration, optimize
@@ -54,17 +54,10 @@ def optimize_file(config: DictConfig) -> Path:
             frames.append(to_image(iteration.picture[0]))
             write_picture(output, Picture(resized(iteration.picture, size)[0], photo.alpha))
 
+    reached = [start]
     with tqdm(total=total, unit="iteration") as progress:
-        reached, coarser = [start], None
         try:
-            for scale in config.scales:
-                loss = objective_at(config, scale)
-                content = at_scale(photo.image[None], scale)
-                begin = resized(reached[0], content.shape[-2:])
-                if coarser is not None and config.content_weight:
-                    begin = with_detail(begin, content, coarser)
-                optimize(loss, content, begin, config.iterations, config.method, show)
-                coarser = content
+            coarse_to_fine(config, config.scales, photo.image[None], start, config.iterations, config.method, show)
         except KeyboardInterrupt:
             progress.write("interrupted; the picture so far is kept")
     write_picture(output, Picture(resized(reached[0], size)[0], photo.alpha))
@@ -82,11 +75,16 @@ def check_optimization(config: DictConfig) -> None:
     check_whole(config, "seed", least=0)
     if config.method not in METHODS:
         raise UserError(f"method={config.method}: take one of {', '.join(METHODS)}")
-    scales = config.scales
-    if not OmegaConf.is_list(scales) or not scales or not all(isinstance(side, int) and side >= 32 for side in scales):
-        raise UserError(f"scales={scales}: give a list of short sides in pixels, scales=[128,256], 32 or more each")
+    check_scales(config, "scales")
     if not any(config.loss[weight] for weight in ("content_weight", "style_weight", "tv_weight")):
         raise UserError("content_weight, style_weight and tv_weight are all 0: nothing is left to lower")
+
+
+def check_scales(config: DictConfig, name: str) -> None:
+    """Raises UserError unless the setting called `name` is a list of short sides in pixels."""
+    scales = OmegaConf.select(config, name)
+    if not OmegaConf.is_list(scales) or not scales or not all(type(side) is int and side >= 32 for side in scales):
+        raise UserError(f"{name}={scales}: give a list of short sides in pixels, {name}=[128,256], 32 or more each")
 
 
 def first_picture(init: str, photo: Tensor) -> Tensor:
@@ -98,13 +96,39 @@ def first_picture(init: str, photo: Tensor) -> Tensor:
     return read_picture(Path(str(init))).image[None]
 
 
-def objective_at(config: DictConfig, scale: int) -> PerceptualLoss:
-    """The objective at a scale: the painting shrinks with the photograph, so that strokes keep their place in it."""
-    wanted = max(32, round(config.style.size * scale / config.scales[-1]))
-    if not config.style.image:
-        wanted = min(shipped_style(config.style.name).grams, key=lambda size: abs(size - wanted))
-    _, loss = load_objective(config.loss, OmegaConf.merge(config.style, {"size": wanted}))
-    return fast_on_cpu(loss)
+def coarse_to_fine(
+    config: DictConfig,
+    scales: Sequence[int],
+    photo: Tensor,
+    start: Tensor,
+    iterations: int,
+    method: str,
+    watch: Callable[[Iteration], object],
+) -> None:
+    """Optimize at each scale, beginning with what the one before has reached.
+
+    Args:
+        config: with the groups `loss` and `style`; the painting is read at `style.size` pixels for the last scale and
+            shrinks with the photograph for the others, so that strokes keep their place in it.
+        scales: short sides in pixels.
+        photo: (1, 3, H, W) in [0, 1].
+        start: the picture to begin with, of any size.
+        iterations: at each scale.
+        method: a name in `METHODS`.
+        watch: called as `optimize` does.
+    """
+    picture, coarser = start, None
+    for scale in scales:
+        wanted = max(32, round(config.style.size * scale / scales[-1]))
+        if not config.style.image:
+            wanted = min(shipped_style(config.style.name).grams, key=lambda size: abs(size - wanted))
+        _, loss = load_objective(config.loss, OmegaConf.merge(config.style, {"size": wanted}))
+        content = at_scale(photo, scale)
+        picture = resized(picture, content.shape[-2:])
+        if coarser is not None and loss.content_layers:
+            picture = with_detail(picture, content, coarser)
+        picture = optimize(fast_on_cpu(loss), content, picture, iterations, method, watch).picture
+        coarser = content
 
 
 def with_detail(picture: Tensor, photo: Tensor, coarser: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from allaprima.images import to_image, to_tensor
 from allaprima.network_file import load_network
 from allaprima.precision import fastest_precision
 
+# Pixels that are painted beyond each border and cut off: networks leave a frame where their own padding begins.
+MARGIN = 16
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
@@ -78,8 +80,11 @@ class Stylizer:
         if scale < 1:
             working = max(1, round(height * scale)), max(1, round(width * scale))
             x = F.interpolate(photos, working, mode="bicubic", antialias=True).clamp(0, 1)
+        margin = min(MARGIN, *(side - 1 for side in x.shape[-2:]))
+        padded = F.pad(x, (margin,) * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            y = self.network(x.contiguous(memory_format=torch.channels_last))
+            y = self.network(padded)
+        y = y[..., margin : y.shape[-2] - margin, margin : y.shape[-1] - margin]
         if scale < 1:
             y = F.interpolate(y, (height, width), mode="bicubic").clamp(0, 1)
         return y.contiguous()

@@ -1,4 +1,4 @@
-"""The plain way to train, which this project is measured against: what the PyTorch examples do, on a processor.
+"""The plain way to train and to optimize on a processor, which this project is measured against: the usual examples.
 
 Float32, contiguous, PyTorch's own instance norm and upsampling, the whole loss network on photograph and pastiche.
 """
@@ -59,12 +59,9 @@ def plain_gram(features: Tensor) -> Tensor:
     return positions.bmm(positions.transpose(1, 2)) / positions.shape[2]
 
 
-def plain_step(network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.Optimizer, photos: Tensor) -> None:
-    """One step on (B, 3, H, W) photographs in [0, 1]: the relative objective, written out the usual way."""
-    optimizer.zero_grad()
-    pastiches = network(photos)
-    layers = {*loss.content_layers, *loss.style_layers}
-    photo_features, features = loss.vgg(photos, layers), loss.vgg(pastiches, layers)
+def plain_objective(loss: PerceptualLoss, pastiches: Tensor, photo_features: dict[str, Tensor]) -> Tensor:
+    """The relative objective of (B, 3, H, W) pastiches in [0, 1], written out the usual way."""
+    features = loss.vgg(pastiches, {*loss.content_layers, *loss.style_layers})
     content = sum(
         F.mse_loss(features[layer], photo_features[layer]) / photo_features[layer].square().mean()
         for layer in loss.content_layers
@@ -72,11 +69,40 @@ def plain_step(network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.
     style = 0.0
     for layer in loss.style_layers:
         target = loss.get_buffer(f"gram_{layer}")
-        style = (
-            style + F.mse_loss(plain_gram(features[layer]), target.expand(len(photos), -1, -1)) / target.square().mean()
-        )
+        expanded = target.expand(len(pastiches), -1, -1)
+        style = style + F.mse_loss(plain_gram(features[layer]), expanded) / target.square().mean()
     variation = (pastiches[..., 1:] - pastiches[..., :-1]).abs().mean()
     variation = variation + (pastiches[..., 1:, :] - pastiches[..., :-1, :]).abs().mean()
     weighted = loss.content_weight * content + loss.style_weight * style / len(loss.style_layers)
-    (weighted + loss.tv_weight * variation).backward()
+    return weighted + loss.tv_weight * variation
+
+
+def plain_step(network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.Optimizer, photos: Tensor) -> None:
+    """One training step on (B, 3, H, W) photographs in [0, 1]."""
+    optimizer.zero_grad()
+    photo_features = loss.vgg(photos, {*loss.content_layers, *loss.style_layers})
+    plain_objective(loss, network(photos), photo_features).backward()
     optimizer.step()
+
+
+def plain_descent(loss: PerceptualLoss, photo: Tensor, evaluations: int) -> Tensor:
+    """A picture that PyTorch's L-BFGS reaches from a photograph, both (1, 3, H, W) in [0, 1]."""
+    picture = photo.clone().requires_grad_()
+    photo_features = loss.vgg(photo, {*loss.content_layers, *loss.style_layers})
+    optimizer = torch.optim.LBFGS(
+        [picture],
+        max_iter=evaluations,
+        max_eval=evaluations,
+        tolerance_grad=0,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        objective = plain_objective(loss, picture.clamp(0, 1), photo_features)
+        objective.backward()
+        return objective
+
+    optimizer.step(closure)
+    return picture.detach().clamp(0, 1)

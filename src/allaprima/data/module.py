@@ -70,7 +70,10 @@ class Photographs(pl.LightningDataModule):
             raise UserError(f"data.source={source} has no photographs: set data.leaves_share=1")
         if self.photos:
             check_readable(self.photos)
-        self.validation = validation_squares(held_out[:validation_photos], validation_size)
+        held_out = held_out[:validation_photos]
+        self.validation = validation_squares(held_out, validation_size)
+        if unreadable := len(held_out) - len(self.validation):
+            print(f"{unreadable} of {len(held_out)} validation photographs cannot be read and are left out")
 
     def train_dataloader(self) -> DataLoader:
         """Batches of ((B, 3, size, size), skipped counts), from where the run stands to its last step."""

@@ -1,0 +1,81 @@
+"""Seconds an evaluation of the optimizer takes, and what it has reached then: the plain loop against this project's."""
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+from tqdm import trange
+
+from allaprima.benchmarks.plain import plain_descent
+from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
+from allaprima.losses import PerceptualLoss
+from allaprima.memory import keep_freed_memory
+from allaprima.objective import fast_on_cpu, load_objective
+from allaprima.optimizer import Iteration, optimize
+from allaprima.precision import fastest_precision
+from allaprima.settings import check_whole
+
+
+def plain_result(config: DictConfig) -> tuple[float, float]:
+    """Seconds an evaluation of the plain loop takes, and the objective that it reaches, in float32."""
+    photo, loss = subject(config)
+    started = time.perf_counter()
+    picture = plain_descent(loss, photo, config.benchmark.evaluations)
+    return (time.perf_counter() - started) / config.benchmark.evaluations, objective(loss, photo, picture)
+
+
+def our_result(config: DictConfig) -> tuple[float, float]:
+    """The same of this project's optimizer."""
+    keep_freed_memory()
+    photo, loss = subject(config)
+    reached: list[Iteration] = []
+
+    def keep(iteration: Iteration) -> None:
+        if iteration.evaluations <= config.benchmark.evaluations:
+            reached[:] = [iteration]
+
+    optimize(fast_on_cpu(loss), photo, photo, config.benchmark.evaluations - 1, "lbfgs", keep)
+    _, exact = subject(config)
+    return reached[0].seconds / reached[0].evaluations, objective(exact, photo, reached[0].picture)
+
+
+def subject(config: DictConfig) -> tuple[Tensor, PerceptualLoss]:
+    """A photograph, (1, 3, H, W) in [0, 1], and the objective in float32."""
+    photo = validation_squares(packaged_photos(STARTER_VALIDATION[:1]), config.benchmark.size)
+    return photo, load_objective(config.loss, config.style)[1]
+
+
+@torch.no_grad()
+def objective(loss: PerceptualLoss, photo: Tensor, picture: Tensor) -> float:
+    """The objective of a picture."""
+    return loss(picture, loss.content_features(photo)).total.item()
+
+
+def benchmark_optimize(config: DictConfig) -> None:
+    """Print the table, and last `ratio N`: the plain loop's time over this optimizer's, the median over rounds."""
+    for name, least in (("size", 32), ("evaluations", 2), ("rounds", 1)):
+        check_whole(config, f"benchmark.{name}", least)
+    sides: dict[str, Callable[[DictConfig], tuple[float, float]]] = {
+        "plain loop": plain_result,
+        "this optimizer": our_result,
+    }
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for _ in trange(config.benchmark.rounds, desc="rounds"):
+        for name, measure in sides.items():
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                rounds[name].append(process.submit(measure, config).result())
+    evaluations, size = config.benchmark.evaluations, config.benchmark.size
+    print(f"seconds an evaluation, {size} x {size}, {torch.get_num_threads()} threads, L-BFGS from the photograph")
+    print(f"{'':14}{'median':>8}{'fastest':>9}{'slowest':>9}{f'objective after {evaluations}, in float32':>36}")
+    for name, results in rounds.items():
+        seconds, reached = zip(*results, strict=True)
+        numbers = f"{statistics.median(seconds):8.3f}{min(seconds):9.3f}{max(seconds):9.3f}"
+        print(f"{name:14}{numbers}{statistics.median(reached):36.4f}")
+    ratios = [plain[0] / ours[0] for plain, ours in zip(*rounds.values(), strict=True)]
+    print(f"precision {fastest_precision('cpu')}, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    print(f"ratio {statistics.median(ratios):.2f}")
