@@ -28,9 +28,9 @@ def terms(total):
     return Terms(total, 0.0, total, 0.0)
 
 
-def made_up(network, totals):
+def made_up(network, totals, allowed=3):
     picture = torch.zeros(1, 3, 4, 4)
-    descent = Descent([terms(total) for total in totals], [0.1 * i for i in range(len(totals))], {})
+    descent = Descent(allowed, [terms(total) for total in totals], [0.1 * i for i in range(len(totals))], {})
     return Race("made up", 4, picture, terms(9.0), {"a": Painted(picture, terms(network), 0.01)}, {"noise": descent})
 
 
@@ -38,6 +38,8 @@ def test_worth_is_the_iteration_at_which_the_optimizer_is_as_good():
     races = [made_up(0.5, [3.0, 1.0, 0.5, 0.4]), made_up(0.1, [3.0, 1.0, 0.5, 0.4]), made_up(4.0, [3.0, 1.0, 0.5, 0.4])]
     assert [worth(race.networks["a"], race.optimizer["noise"]) for race in races] == [2, 3, 0]
     assert median_worth(races, "a", "noise") == (2, 0, 3)
+    ended_early = made_up(0.1, [3.0, 1.0], allowed=500)
+    assert worth(ended_early.networks["a"], ended_early.optimizer["noise"]) == 500
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +82,11 @@ def test_the_number_is_recorded_and_told_by_infer(compared, command):
 
 def test_the_command_ends_with_its_number(compared, command):
     folder, _ = compared
+    (folder / "photos" / "broken.png").write_text("not a picture")
     result = command("compare.py", "sizes=[32]", "iterations=2", f"photos={folder / 'photos'}", "starts=[photo]")
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"worth \d+(\.5)?", result.stdout.splitlines()[-1])
+    assert "broken.png" in result.stderr and "2 photographs" in result.stdout
 
 
 @pytest.mark.skipif(not shutil.which("chromedriver"), reason="needs Debian's chromium and chromium-driver")
@@ -112,7 +116,10 @@ def test_mistakes_are_refused(compared, tmp_path):
     folder, _ = compared
     for overrides, words in (
         (["sizes=256"], "sizes=\\[256,512\\]"),
-        (["sizes=[8]"], "32 pixels"),
+        (["sizes=[8]"], "32 or more"),
+        (["sizes=[256,256]"], "rising"),
+        (["starts=[noise,noise]"], "noise and photo"),
+        ([f"rivals=[{TOP / 'models/udnie.safetensors'}]"], "was trained on Udnie"),
         (["starts=[painting]"], "noise and photo"),
         (["iterations=0"], "iterations"),
         (["rivals=other"], "rivals"),

@@ -14,9 +14,11 @@ from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
 from allaprima.losses import PerceptualLoss
+from allaprima.objective import fast_on_cpu
 from allaprima.optimizer import METHODS, optimize
 from allaprima.optimizer_run import optimize_file
 from allaprima.style import shipped_style
+from allaprima.vgg import VGG
 
 from .conftest import STYLE_LAYERS, TOP
 
@@ -138,6 +140,12 @@ def test_mistakes_are_refused(paint, tmp_path, photo):
         (["method=sgd"], "lbfgs, adam"),
         (["scales=64"], "scales"),
         (["scales=[8]"], "32 or more"),
+        (["scales=[64,32]"], "rising"),
+        (
+            [f"style.image={photo}", f"output={photo.with_suffix('.jpg')}", f"init={photo.with_suffix('.jpg')}"],
+            "inputs",
+        ),
+        (["style.size=300"], "was read at"),
         (["iterations=0"], "iterations"),
         (["init=missing.png"], "does not exist"),
         (["content=missing.png"], "does not exist"),
@@ -152,3 +160,24 @@ def test_mistakes_are_refused(paint, tmp_path, photo):
 
 def test_mistakes_are_told_in_one_line(command, refused):
     refused(command("optimize.py", "content=missing.png"), "missing.png")
+
+
+def test_the_fast_number_type_reaches_what_float32_does(craft, held_out):
+    photo = held_out[1:2, :, ::4, ::4].contiguous()
+    grams = shipped_style("kandinsky").targets(craft.identity, STYLE_LAYERS, 256)
+    exact, fast = (
+        PerceptualLoss(VGG(craft, STYLE_LAYERS), grams, ["relu3_3"], "relative", 0.2, 1.0, 0.1) for _ in range(2)
+    )
+    fast_on_cpu(fast)
+    pictures = [optimize(loss, photo, photo, 50, "lbfgs", lambda _: None).picture for loss in (exact, fast)]
+    with torch.no_grad():
+        ours = [exact(picture, exact.content_features(photo)).total.item() for picture in pictures]
+    assert ours[1] < 1.02 * ours[0]
+
+
+def test_a_reconstruction_needs_no_painting(paint, tmp_path, craft):
+    torch.save(craft.state_dict, tmp_path / "other.pth")
+    other = f"loss.weights={tmp_path / 'other.pth'}"
+    with pytest.raises(UserError, match=r"style\.image=PATH"):
+        paint(other)
+    assert paint(other, "style_weight=0", "init=noise").exists()

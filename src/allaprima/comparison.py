@@ -23,8 +23,9 @@ PASSES = 5
 
 @dataclass
 class Descent:
-    """What the optimizer reached, by iteration; 0 is its start."""
+    """What the optimizer reached, by iteration, of so many allowed; 0 is its start."""
 
+    allowed: int
     terms: list[Terms] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     pictures: dict[int, Tensor] = field(default_factory=dict)
@@ -52,9 +53,9 @@ class Race:
 
 
 def worth(painted: Painted, descent: Descent) -> int:
-    """Iterations after which the optimizer is at least as good as the network, or all it had if it never is."""
+    """Iterations after which the optimizer is as good as the network; all it was allowed if it never is."""
     overtaken = (number for number, terms in enumerate(descent.terms) if terms.total <= painted.terms.total)
-    return next(overtaken, len(descent.terms) - 1)
+    return next(overtaken, descent.allowed)
 
 
 def median_worth(races: Sequence[Race], network: str, start: str) -> tuple[float, int, int]:
@@ -86,11 +87,11 @@ def race(
         watch: called after every iteration.
     """
     photo = validation_squares([path], size)
-    content = loss.content_features(photo)
+    content = loss.content_features(photo.contiguous(memory_format=torch.channels_last))
     networks = {name: painted_by(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
     descents = {}
     for name, start in starts.items():
-        descent = descents[name] = Descent()
+        descent = descents[name] = Descent(iterations)
 
         def note(iteration: Iteration, descent: Descent = descent) -> None:
             descent.terms.append(iteration.terms)

@@ -2,12 +2,12 @@
 
 import base64
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from allaprima.comparison import Race, median_worth
+from allaprima.comparison import Descent, Race, median_worth
 from allaprima.images import to_image, write_atomically
 from allaprima.losses import Terms
 from allaprima.precision import fastest_precision
@@ -58,10 +58,10 @@ def write_page(path: Path, evidence: Evidence) -> None:
     page = environment.get_template("comparison.html").render(
         style=evidence.style,
         network=evidence.metadata,
-        races=[described(race, evidence.shown) for race in evidence.races],
+        races=[described(race) for race in evidence.races],
         networks=list(evidence.races[0].networks),
-        starts=list(evidence.races[0].optimizer),
         start_labels=START_LABELS,
+        start=next(iter(evidence.races[0].optimizer)),
         worth=worth_rows(by_size),
         times=time_rows(by_size, evidence.shown),
         deltas=plot_uri(delta_figure(evidence.deltas)),
@@ -72,7 +72,7 @@ def write_page(path: Path, evidence: Evidence) -> None:
     write_atomically(path, page.encode())
 
 
-def described(race: Race, shown: Sequence[int]) -> dict[str, Any]:
+def described(race: Race) -> dict[str, Any]:
     """What the template needs of one photograph at one size."""
     return {
         "name": race.name,
@@ -101,9 +101,16 @@ def worth_rows(by_size: Mapping[int, Sequence[Race]]) -> list[dict[str, Any]]:
         for network in races[0].networks:
             for start, descent in races[0].optimizer.items():
                 median, least, most = median_worth(races, network, start)
-                row = {"network": network, "size": size, "start": START_LABELS[start], "of": len(descent.terms) - 1}
-                rows.append(row | {"median": f"{median:g}", "least": least, "most": most})
+                row = {"network": network, "size": size, "start": START_LABELS[start], "of": descent.allowed}
+                rows.append(
+                    row | {"median": at_least(median, descent), "least": least, "most": at_least(most, descent)}
+                )
     return rows
+
+
+def at_least(number: float, descent: Descent) -> str:
+    """A number of iterations; one that the optimizer was not allowed to exceed may be more."""
+    return f"{number:g} or more" if number >= descent.allowed else f"{number:g}"
 
 
 def time_rows(by_size: Mapping[int, Sequence[Race]], shown: Sequence[int]) -> list[dict[str, Any]]:
@@ -112,18 +119,13 @@ def time_rows(by_size: Mapping[int, Sequence[Race]], shown: Sequence[int]) -> li
     for size, races in by_size.items():
         start = next(iter(races[0].optimizer))
         slow = [
-            mean(race.optimizer[start].seconds[min(n, len(race.optimizer[start].seconds) - 1)] for race in races)
+            fmean(race.optimizer[start].seconds[min(n, len(race.optimizer[start].seconds) - 1)] for race in races)
             for n in shown
         ]
         for network in races[0].networks:
-            fast = mean(race.networks[network].seconds for race in races)
+            fast = fmean(race.networks[network].seconds for race in races)
             rows.append({"size": size, "network": network, "slow": slow, "fast": fast, "speedup": slow[-1] / fast})
     return [row | {"shown": list(shown)} for row in rows]
-
-
-def mean(values: Any) -> float:
-    """Arithmetic mean."""
-    return torch.tensor(list(values)).mean().item()
 
 
 def curve_figure(race: Race) -> Figure:
@@ -224,7 +226,7 @@ def machine() -> dict[str, str]:
     information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.partition(":")[2].strip() for line in information.splitlines() if line.startswith("model name")]
     return {
-        "processor": f"{names[0] if names else 'unknown processor'}, {len(os.sched_getaffinity(0))} cores",
+        "processor": f"{names[0] if names else 'unknown processor'}, {torch.get_num_threads()} threads",
         "precision": fastest_precision("cpu"),
         "versions": ", ".join(f"{package} {version(package)}" for package in ("torch", "scipy", "allaprima")),
     }

@@ -1,6 +1,9 @@
 """The comparison that every trained network must face, as one command: a page, a sheet, and the number `worth`."""
 
 import copy
+import itertools
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,17 @@ from tqdm import tqdm
 
 from allaprima.comparison import Race, median_worth, race
 from allaprima.comparison_page import Evidence, write_page, write_sheet
-from allaprima.data.photos import STARTER_VALIDATION, check_readable, find_photos, packaged_photos
+from allaprima.data.photos import check_readable, held_out_photos
 from allaprima.errors import UserError
+from allaprima.images import ImageError, open_upright
 from allaprima.losses import PerceptualLoss, gram_matrix
 from allaprima.memory import keep_freed_memory
 from allaprima.network_file import network_path, write_network
 from allaprima.objective import fast_on_cpu, load_objective
 from allaprima.optimizer import optimize
-from allaprima.settings import check_switch, check_whole
+from allaprima.optimizer_run import check_scales
+from allaprima.settings import check_names, check_switch, check_whole
+from allaprima.shipped import shipped_names
 from allaprima.style import Style
 from allaprima.stylizer import Stylizer
 
@@ -37,41 +43,49 @@ def compare(config: DictConfig) -> Path:
     check_comparison(config)
     keep_freed_memory()
     path = network_path(config.model or config.style.name)
+    folder = Path(str(config.output))
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.record and not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path.parent} cannot be written to: leave out record=true")
     network = Stylizer.load(path)
     name = path.stem
     style, loss = network_objective(network.metadata, config.style.image)
-    networks = {name: network} | rivals(config.rivals, name)
-    photos = find_photos(Path(str(config.photos))) if config.photos else packaged_photos(STARTER_VALIDATION)
-    check_readable(photos)
+    networks = {name: network} | rivals(config.rivals, name, style)
+    photos = readable(held_out_photos(config.photos))
     shown = [number for number in SHOWN if number <= config.iterations] or [config.iterations]
 
     races = []
     total = len(config.sizes) * len(photos) * len(config.starts) * (1 + config.iterations)
-    with tqdm(total=total, unit="evaluation", smoothing=0) as progress:
-        for size in config.sizes:
-            noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(config.seed))
-            starts = {start: noise if start == "noise" else None for start in config.starts}
-            for photo in photos:
+    with tqdm(total=total, unit="iteration", smoothing=0) as progress:
+        try:
+            for size, photo in itertools.product(config.sizes, photos):
                 progress.set_description(f"{photo.stem}, {size} pixels")
+                noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(config.seed))
+                starts = {start: noise if start == "noise" else None for start in config.starts}
                 races.append(
                     race(photo, size, networks, loss, starts, config.iterations, shown, lambda _: progress.update())
                 )
+        except KeyboardInterrupt:
+            if not races:
+                raise UserError("interrupted before the first photograph was finished: nothing is written") from None
+            progress.write(f"interrupted: {len(races)} of {len(config.sizes) * len(photos)} are on the page")
+    print_numbers(config, races)
     evidence = Evidence(
         style, network.metadata, races, shown, deltas_of(races[0], name, loss), grams_of(races[0], loss)
     )
-    folder = Path(str(config.output))
     page, sheet = folder / f"{name}.html", folder / f"{name}.png"
     write_page(page, evidence)
     write_sheet(sheet, evidence)
     print(f"the page is {page}, the sheet {sheet}")
     if config.record:
-        numbers = {str(size): {} for size in config.sizes}
-        for size, start in ((size, start) for size in config.sizes for start in config.starts):
-            numbers[str(size)][start] = median_worth(at_size(races, size), name, start)[0]
+        numbers = {
+            str(size): {start: median_worth(at_size(races, size), name, start)[0] for start in config.starts}
+            for size in sizes_of(races)
+        }
         facts = {"iterations": numbers, "of": config.iterations, "photographs": len(photos)}
         write_network(path, network.network, network.metadata | {"worth": facts})
         print(f"recorded in {path}")
-    print_numbers(config, races)
+    print(f"worth {median_worth(at_size(races, sizes_of(races)[0]), name, config.starts[0])[0]:g}")
     return page
 
 
@@ -80,11 +94,9 @@ def check_comparison(config: DictConfig) -> None:
     check_whole(config, "iterations", least=1)
     check_whole(config, "seed", least=0)
     check_switch(config, "record")
-    if not OmegaConf.is_list(config.sizes) or not config.sizes or any(type(size) is not int for size in config.sizes):
-        raise UserError(f"sizes={config.sizes}: give a list of sides in pixels, sizes=[256,512]")
-    if min(config.sizes) < 32:
-        raise UserError(f"sizes={config.sizes}: give 32 pixels or more")
-    if not OmegaConf.is_list(config.starts) or not config.starts or not set(config.starts) <= set(STARTS):
+    check_scales(config, "sizes")
+    check_names(config, "starts")
+    if not set(config.starts) <= set(STARTS) or len(set(config.starts)) < len(config.starts):
         raise UserError(f"starts={config.starts}: give a list of {' and '.join(STARTS)}, starts=[noise]")
     if not OmegaConf.is_list(config.rivals):
         raise UserError(f"rivals={config.rivals}: give a list, rivals=[FILE,FILE]")
@@ -97,24 +109,51 @@ def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[St
         UserError: its painting is neither one that the project carries nor `picture`.
     """
     trained = metadata["style"]
+    if not metadata["loss"]["style_weight"]:
+        raise UserError("the network was trained without style: there is nothing to compare")
     painting = {"name": trained["name"], "image": picture, "size": metadata["style_size"]}
     give = f"the network was trained on {trained['source']}: give that picture with style.image=PATH"
-    try:
-        style, loss = load_objective(OmegaConf.create(metadata["loss"]), OmegaConf.create(painting))
-    except UserError as error:
-        raise UserError(str(error) if picture else give) from error
+    if not picture and trained["name"] not in shipped_names("models/styles"):
+        raise UserError(give)
+    style, loss = load_objective(OmegaConf.create(metadata["loss"]), OmegaConf.create(painting))
     if style.sha256 != trained["sha256"]:
         raise UserError(give)
+    if style.loss_network != metadata["loss_network"]:
+        raise UserError(f"the network was trained with {metadata['loss_network']}, and here is {style.loss_network}")
     return style, fast_on_cpu(loss)
 
 
-def rivals(paths: list[str], name: str) -> dict[str, Stylizer]:
-    """Other networks by the names of their files, or by their paths where a name is taken."""
+def readable(photos: list[Path]) -> list[Path]:
+    """Those that can be read, the others named. Raises UserError if there are none."""
+    check_readable(photos)
+    found = []
+    for photo in photos:
+        try:
+            open_upright(photo)
+            found.append(photo)
+        except ImageError as error:
+            print(f"passed over: {error}", file=sys.stderr)
+    return found
+
+
+def rivals(paths: list[str], name: str, style: Style) -> dict[str, Stylizer]:
+    """Other networks by the names of their files, or by their paths where a name is taken.
+
+    Raises:
+        UserError: one is no network, or was trained on another painting.
+    """
     found: dict[str, Stylizer] = {}
     for path in map(network_path, paths):
         taken = path.stem in {name, *found}
-        found[str(path) if taken else path.stem] = Stylizer.load(path)
+        rival = found[str(path) if taken else path.stem] = Stylizer.load(path)
+        if rival.metadata["style"]["sha256"] != style.sha256:
+            raise UserError(f"{path} was trained on {rival.metadata['style']['title']}, not on {style.title}")
     return found
+
+
+def sizes_of(races: list[Race]) -> list[int]:
+    """The sizes that photographs were finished at."""
+    return sorted({race.size for race in races})
 
 
 def at_size(races: list[Race], size: int) -> list[Race]:
@@ -146,14 +185,11 @@ def grams_of(race: Race, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tens
 
 
 def print_numbers(config: DictConfig, races: list[Race]) -> None:
-    """Print what each network is worth, per size and start, and last `worth N`: the first of each."""
+    """Print what each network is worth, per size and start."""
     print(f"{'iterations that a network is worth':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
-    numbers = []
     for network in races[0].networks:
-        for size in config.sizes:
+        for size in sizes_of(races):
             for start in config.starts:
                 median, least, most = median_worth(at_size(races, size), network, start)
-                numbers.append(median)
                 print(f"{network:36}{size:6}{start:>8}{median:8g}{f'{least} to {most}':>12}")
-    print(f"of {config.iterations} iterations at most, {len(at_size(races, config.sizes[0]))} photographs")
-    print(f"worth {numbers[0]:g}")
+    print(f"{config.iterations} stands for as many or more; {len(at_size(races, races[0].size))} photographs")

@@ -3,11 +3,13 @@
 import io
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
@@ -110,6 +112,19 @@ def to_image(tensor: Tensor) -> Image.Image:
     """(3, H, W) or (4, H, W) in [0, 1] as an 8-bit RGB or RGBA picture, rounded to nearest."""
     array = (tensor.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(array)
+
+
+def resized(images: Tensor, size: Sequence[int]) -> Tensor:
+    """(B, 3, h, w) in [0, 1] at `size`, (height, width) in pixels, bicubic and without aliasing."""
+    if tuple(images.shape[-2:]) == tuple(size):
+        return images
+    return F.interpolate(images, tuple(size), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def at_short_side(images: Tensor, short: int) -> Tensor:
+    """(B, 3, H, W) in [0, 1] with the short side brought down to so many pixels; never enlarged."""
+    factor = min(1, short / min(images.shape[-2:]))
+    return resized(images, [max(1, round(side * factor)) for side in images.shape[-2:]])
 
 
 def read_picture(source: Path | io.BytesIO) -> Picture:

@@ -20,7 +20,7 @@ def network_path(name: str | Path) -> Path:
     Raises:
         UserError: there is no such file.
     """
-    path = shipped_file(f"models/{name}.safetensors") or Path(name)
+    path = shipped_file(f"models/{name}.safetensors") or Path(str(name))
     if not path.is_file():
         carried = ", ".join(shipped_names("models"))
         raise UserError(f"there is no network '{name}': take one of {carried}, or the path of a .safetensors file")
@@ -37,6 +37,8 @@ def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
             metadata = json.loads((file.metadata() or {})["allaprima"])
+            if missing := {"network", "style", "style_size", "loss", "loss_network"} - metadata.keys():
+                raise KeyError(*missing)
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
         network = networks.build(**metadata["network"])
         network.load_state_dict(state)

@@ -32,20 +32,22 @@ def load_objective(loss: DictConfig, painting: DictConfig) -> tuple[Style, Perce
     content_layers, style_layers = (
         [canonical_name(layer, loss.depth) for layer in layers] for layers in (loss.content_layers, loss.style_layers)
     )
+    if not loss.style_weight:
+        style_layers = []
     carried = None if painting.image else shipped_style(painting.name)
-    if carried and not carried.loss_network.startswith(f"{loss.weights}-vgg{loss.depth}-"):
+    if carried and style_layers and not carried.loss_network.startswith(f"{loss.weights}-vgg{loss.depth}-"):
         carried.targets(f"{loss.weights}-vgg{loss.depth}", style_layers, painting.size)  # raises, before a download
     source = weights.load(str(loss.weights), loss.depth)
     vgg = VGG(source, [*content_layers, *style_layers])
     style = carried or painting_style(str(painting.image), vgg, source.identity, style_layers, [painting.size])
-    grams = style.targets(source.identity, style_layers, painting.size)
+    grams = style.targets(source.identity, style_layers, painting.size) if style_layers else {}
     return style, PerceptualLoss(
         vgg, grams, content_layers, loss.objective, loss.content_weight, loss.style_weight, loss.tv_weight
     )
 
 
 def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:
-    """The same objective with its loss network in the number type and layout that are fastest here."""
+    """Give an objective's loss network the number type and layout that are fastest here, and return the objective."""
     if fastest_precision("cpu") == "bf16-mixed":
         loss.vgg.features.to(torch.bfloat16)
     return loss.to(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ class Iteration(NamedTuple):
     Attributes:
         number: iterations done; 0 is the start.
         evaluations: of the objective and its gradient so far, a line search's included.
-        seconds: since the start.
+        seconds: since the first evaluation began.
         terms: the objective and its terms here, as numbers.
         picture: (1, 3, H, W) in [0, 1].
     """
@@ -51,7 +51,7 @@ class Evaluation:
     def __init__(self, loss: PerceptualLoss, photo: Tensor) -> None:
         self.loss = loss
         self.content = loss.content_features(photo.contiguous(memory_format=torch.channels_last))
-        self.count, self.started = 0, time.perf_counter()
+        self.count = 0
 
     def __call__(self, picture: Tensor) -> tuple[Terms, Tensor]:
         """Terms as numbers, and the gradient of their weighted sum, of the shape of `picture`, (1, 3, H, W).
@@ -59,6 +59,11 @@ class Evaluation:
         Raises:
             UserError: the objective is no number.
         """
+        entered = time.perf_counter()
+        if self.count == 0:
+            self.started = entered
+        elif self.count == 1:  # in between scipy reads the bounds one by one, seconds that no method needs
+            self.started += entered - self.left
         leaf = picture.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
         terms = self.loss(leaf, self.content)
         (gradient,) = torch.autograd.grad(terms.total, leaf)
@@ -66,6 +71,7 @@ class Evaluation:
         numbers = Terms(*(term.item() for term in terms))
         if not math.isfinite(numbers.total):
             raise UserError("the objective is no number any more: lower the weights in the group loss and start anew")
+        self.left = time.perf_counter()
         return numbers, gradient
 
     def iteration(self, number: int, terms: Terms, picture: Tensor) -> Iteration:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
@@ -13,7 +12,16 @@ from tqdm import tqdm
 
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
 from allaprima.errors import UserError
-from allaprima.images import Picture, read_picture, to_image, write_atomically, write_picture
+from allaprima.images import (
+    Picture,
+    at_short_side,
+    read_picture,
+    resized,
+    to_image,
+    write_atomically,
+    write_picture,
+)
+from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
 from allaprima.objective import check_objective, fast_on_cpu, load_objective
 from allaprima.optimizer import METHODS, Iteration, optimize
@@ -21,6 +29,7 @@ from allaprima.painting import place_outputs
 from allaprima.settings import check_whole
 from allaprima.style import shipped_style
 
+SMALLEST = 32  # pixels a side, below which the loss network's deep layers have nothing left
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
 
 
@@ -31,7 +40,7 @@ def optimize_file(config: DictConfig) -> Path:
         The picture's file; beside it stands its animation.
 
     Raises:
-        UserError: an option that cannot be done, or an objective that is no number any more.
+        UserError: an option that cannot be done, or, with the last good picture kept, an objective that is no number.
     """
     config.loss.update({name: config[name] for name in ("content_weight", "style_weight", "tv_weight")})
     check_optimization(config)
@@ -39,31 +48,45 @@ def optimize_file(config: DictConfig) -> Path:
     torch.manual_seed(config.seed)
     (photo_path,) = [Path(str(config.content))] if config.content else packaged_photos(STARTER_VALIDATION[:1])
     photo = read_picture(photo_path)
+    size = photo.image.shape[-2:]
+    if min(size) < SMALLEST:
+        raise UserError(f"{photo_path} is {size[1]} x {size[0]} pixels: give a photograph of {SMALLEST} or more a side")
     name = Path(str(config.style.image)).stem if config.style.image else config.style.name
     (output,) = place_outputs([(photo_path, Path(photo_path.name))], str(config.output), name, None)
-    size = photo.image.shape[-2:]
-    start = first_picture(config.init, photo.image)
+    animation = output.with_name(f"{output.stem}_progress.webp")
+    inputs = {Path(str(path)).resolve() for path in (photo_path, config.style.image, config.init) if path}
+    if inputs & {output.resolve(), animation.resolve()}:
+        raise UserError(f"{output} or {animation.name} beside it is one of the inputs: choose another output=")
+    start = first_picture(config.init, at_short_side(photo.image[None], config.scales[0]))
+    losses = objectives(config, config.scales)
+    reached: list[Iteration] = []
     frames: list[Image.Image] = []
-    total = len(config.scales) * config.iterations
 
     def show(iteration: Iteration) -> None:
         progress.update(min(1, iteration.number))
         progress.set_postfix({term: f"{value:.4g}" for term, value in iteration.terms._asdict().items()})
-        reached[:] = [iteration.picture]
+        reached[:] = [iteration]
         if iteration.number % config.show_every == 0:
             frames.append(to_image(iteration.picture[0]))
-            write_picture(output, Picture(resized(iteration.picture, size)[0], photo.alpha))
+            write_picture(output, Picture(iteration.picture[0], None))
 
-    reached = [start]
-    with tqdm(total=total, unit="iteration") as progress:
+    failure = None
+    with tqdm(total=len(losses) * config.iterations, unit="iteration") as progress:
         try:
-            coarse_to_fine(config, config.scales, photo.image[None], start, config.iterations, config.method, show)
+            coarse_to_fine(losses, config.scales, photo.image[None], start, config.iterations, config.method, show)
+            if progress.n < progress.total:
+                progress.write("ended early: no step lowers the objective any more")
         except KeyboardInterrupt:
             progress.write("interrupted; the picture so far is kept")
-    write_picture(output, Picture(resized(reached[0], size)[0], photo.alpha))
-    animation = output.with_name(f"{output.stem}_progress.webp")
-    write_atomically(animation, animated([*frames, to_image(reached[0][0])]))
-    print(f"{photo_path.name} as {name}: {output}, and how it came to be: {animation}")
+        except UserError as error:
+            failure = error
+    if reached:
+        frames.append(to_image(reached[0].picture[0]))
+        write_picture(output, Picture(resized(reached[0].picture, size)[0], photo.alpha))
+        write_atomically(animation, animated(frames))
+        print(f"{photo_path.name} as {name}: {output}, and how it came to be: {animation}")
+    if failure:
+        raise failure
     return output
 
 
@@ -81,23 +104,38 @@ def check_optimization(config: DictConfig) -> None:
 
 
 def check_scales(config: DictConfig, name: str) -> None:
-    """Raises UserError unless the setting called `name` is a list of short sides in pixels."""
+    """Raises UserError unless the setting called `name` is a rising list of sides in pixels."""
     scales = OmegaConf.select(config, name)
-    if not OmegaConf.is_list(scales) or not scales or not all(type(side) is int and side >= 32 for side in scales):
-        raise UserError(f"{name}={scales}: give a list of short sides in pixels, {name}=[128,256], 32 or more each")
+    whole = OmegaConf.is_list(scales) and scales and all(type(side) is int and side >= SMALLEST for side in scales)
+    if not whole or list(scales) != sorted(set(scales)):
+        raise UserError(f"{name}={scales}: give sides in pixels, rising from {SMALLEST} or more, {name}=[256,512]")
 
 
 def first_picture(init: str, photo: Tensor) -> Tensor:
     """What the optimizer begins with, (1, 3, h, w) in [0, 1]. Raises ImageError if it cannot be read."""
     if init == "photo":
-        return photo[None]
+        return photo
     if init == "noise":
-        return torch.rand_like(photo)[None]
+        return torch.rand_like(photo)
     return read_picture(Path(str(init))).image[None]
 
 
+def objectives(config: DictConfig, scales: Sequence[int]) -> list[PerceptualLoss]:
+    """The objective at each scale of the groups `loss` and `style`.
+
+    The painting is read at `style.size` pixels for the last and shrinks with the photograph for the others, so that
+    strokes keep their place; a painting that the project carries shrinks to the nearest size that it was read at.
+    """
+    sizes = [max(SMALLEST, round(config.style.size * scale / scales[-1])) for scale in scales]
+    if not config.style.image:
+        carried = shipped_style(config.style.name).grams
+        sizes[:-1] = [min(carried, key=lambda known: abs(known - size)) for size in sizes[:-1]]
+    paintings = [OmegaConf.merge(config.style, {"size": size}) for size in sizes]
+    return [fast_on_cpu(load_objective(config.loss, painting)[1]) for painting in paintings]
+
+
 def coarse_to_fine(
-    config: DictConfig,
+    losses: Sequence[PerceptualLoss],
     scales: Sequence[int],
     photo: Tensor,
     start: Tensor,
@@ -108,8 +146,7 @@ def coarse_to_fine(
     """Optimize at each scale, beginning with what the one before has reached.
 
     Args:
-        config: with the groups `loss` and `style`; the painting is read at `style.size` pixels for the last scale and
-            shrinks with the photograph for the others, so that strokes keep their place in it.
+        losses: the objective at each scale.
         scales: short sides in pixels.
         photo: (1, 3, H, W) in [0, 1].
         start: the picture to begin with, of any size.
@@ -118,35 +155,18 @@ def coarse_to_fine(
         watch: called as `optimize` does.
     """
     picture, coarser = start, None
-    for scale in scales:
-        wanted = max(32, round(config.style.size * scale / scales[-1]))
-        if not config.style.image:
-            wanted = min(shipped_style(config.style.name).grams, key=lambda size: abs(size - wanted))
-        _, loss = load_objective(config.loss, OmegaConf.merge(config.style, {"size": wanted}))
-        content = at_scale(photo, scale)
+    for loss, scale in zip(losses, scales, strict=True):
+        content = at_short_side(photo, scale)
         picture = resized(picture, content.shape[-2:])
         if coarser is not None and loss.content_layers:
             picture = with_detail(picture, content, coarser)
-        picture = optimize(fast_on_cpu(loss), content, picture, iterations, method, watch).picture
+        picture = optimize(loss, content, picture, iterations, method, watch).picture
         coarser = content
 
 
 def with_detail(picture: Tensor, photo: Tensor, coarser: Tensor) -> Tensor:
     """An enlarged picture with what its photograph shows at this scale only; all (1, 3, H, W) in [0, 1]."""
     return (picture + photo - resized(coarser, photo.shape[-2:])).clamp(0, 1)
-
-
-def at_scale(photo: Tensor, short: int) -> Tensor:
-    """(1, 3, H, W) with its short side brought down to so many pixels; never enlarged."""
-    factor = min(1, short / min(photo.shape[-2:]))
-    return resized(photo, [max(1, round(side * factor)) for side in photo.shape[-2:]])
-
-
-def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """(1, 3, h, w) in [0, 1] at `size`, (height, width)."""
-    if tuple(picture.shape[-2:]) == tuple(size):
-        return picture
-    return F.interpolate(picture, tuple(size), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def animated(frames: list[Image.Image]) -> bytes:

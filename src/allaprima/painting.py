@@ -59,9 +59,8 @@ def paint_files(config: DictConfig) -> list[Path]:
 def worth_note(worth: dict[str, Any]) -> str:
     """What `scripts/compare.py` found of a network, in words."""
     size, numbers = next(iter(worth["iterations"].items()))
-    counts = " and ".join(
-        f"{number:g} from {'the photograph' if start == 'photo' else start}" for start, number in numbers.items()
-    )
+    limits = {start: " or more" if number >= worth["of"] else "" for start, number in numbers.items()}
+    counts = " and ".join(f"{number:g}{limits[start]} from {start}" for start, number in numbers.items())
     return f"one pass of this network is worth so many iterations of the slow optimizer at {size} pixels: {counts}"
 
 

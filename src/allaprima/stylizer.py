@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from allaprima.errors import UserError
-from allaprima.images import to_image, to_tensor
+from allaprima.images import at_short_side, resized, to_image, to_tensor
 from allaprima.network_file import load_network
 from allaprima.precision import fastest_precision
 
@@ -74,20 +74,13 @@ class Stylizer:
         return blended if image.ndim == 4 else blended[0]
 
     def _paint(self, photos: Tensor, size: int | None) -> Tensor:
-        height, width = photos.shape[-2:]
-        scale = min(1.0, size / min(height, width)) if size else 1.0
-        x = photos
-        if scale < 1:
-            working = max(1, round(height * scale)), max(1, round(width * scale))
-            x = F.interpolate(photos, working, mode="bicubic", antialias=True).clamp(0, 1)
+        x = at_short_side(photos, size) if size else photos
         margin = min(MARGIN, *(side - 1 for side in x.shape[-2:]))
         padded = F.pad(x, (margin,) * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             y = self.network(padded)
         y = y[..., margin : y.shape[-2] - margin, margin : y.shape[-1] - margin]
-        if scale < 1:
-            y = F.interpolate(y, (height, width), mode="bicubic").clamp(0, 1)
-        return y.contiguous()
+        return resized(y, photos.shape[-2:]).contiguous()
 
 
 def with_colors_of(photos: Tensor, pastiches: Tensor) -> Tensor:

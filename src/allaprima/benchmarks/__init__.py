@@ -6,6 +6,8 @@ from allaprima.benchmarks.networks import benchmark_networks
 from allaprima.benchmarks.optimize import benchmark_optimize
 from allaprima.benchmarks.scales import benchmark_scales
 from allaprima.benchmarks.train import benchmark_train
+from allaprima.errors import UserError
+from allaprima.objective import check_objective
 
 BENCHMARKS = {
     "train": benchmark_train,
@@ -16,5 +18,14 @@ BENCHMARKS = {
 
 
 def benchmark(config: DictConfig) -> None:
-    """Run the benchmark that `configs/benchmark.yaml` names."""
+    """Run the benchmark that `configs/benchmark.yaml` names.
+
+    Raises:
+        UserError: an objective that cannot be, or one that the plain loop does not know.
+    """
+    check_objective(config)
+    if config.loss.objective != "relative" or not config.loss.style_weight:
+        raise UserError(
+            "the plain loop knows the relative objective alone: leave out loss=, or change its weights only"
+        )
     BENCHMARKS[config.benchmark.name](config)

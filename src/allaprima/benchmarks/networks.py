@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from allaprima import weights
-from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
+from allaprima.data.photos import held_out_photos
 from allaprima.images import open_upright, to_tensor
 from allaprima.losses import gram_matrix, relative_content, relative_style
 from allaprima.settings import check_whole
@@ -26,8 +26,7 @@ def benchmark_networks(config: DictConfig) -> None:
         UserError: `benchmark.photos` is no folder of photographs, or one of them cannot be read.
     """
     check_whole(config, "benchmark.size", least=32)
-    folder = config.benchmark.photos
-    photos = find_photos(Path(str(folder))) if folder else packaged_photos(STARTER_VALIDATION)
+    photos = held_out_photos(config.benchmark.photos)
     source = weights.load(config.loss.weights, config.loss.depth)
     layers = list(config.loss.style_layers)
     vgg = VGG(source, [*layers, *config.loss.content_layers])

@@ -85,8 +85,9 @@ def plain_step(network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.
     optimizer.step()
 
 
-def plain_descent(loss: PerceptualLoss, photo: Tensor, evaluations: int) -> Tensor:
-    """A picture that PyTorch's L-BFGS reaches from a photograph, both (1, 3, H, W) in [0, 1]."""
+def plain_descent(loss: PerceptualLoss, photo: Tensor, evaluations: int) -> tuple[Tensor, int]:
+    """What PyTorch's L-BFGS reaches from a photograph, both (1, 3, H, W) in [0, 1], and in how many evaluations."""
+    done = 0
     picture = photo.clone().requires_grad_()
     photo_features = loss.vgg(photo, {*loss.content_layers, *loss.style_layers})
     optimizer = torch.optim.LBFGS(
@@ -99,10 +100,12 @@ def plain_descent(loss: PerceptualLoss, photo: Tensor, evaluations: int) -> Tens
     )
 
     def closure() -> Tensor:
+        nonlocal done
+        done += 1
         optimizer.zero_grad()
         objective = plain_objective(loss, picture.clamp(0, 1), photo_features)
         objective.backward()
         return objective
 
     optimizer.step(closure)
-    return picture.detach().clamp(0, 1)
+    return picture.detach().clamp(0, 1), done

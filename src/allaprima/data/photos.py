@@ -53,6 +53,11 @@ def find_photos(root: Path) -> list[Path]:
     return photos
 
 
+def held_out_photos(folder: str | None) -> list[Path]:
+    """The photographs of a folder to judge networks on, or those packaged ones that are never trained on."""
+    return find_photos(Path(str(folder))) if folder else packaged_photos(STARTER_VALIDATION)
+
+
 def check_readable(photos: Sequence[Path]) -> None:
     """Raises UserError if none of the first photographs can be read, before a run starts on nothing."""
     for path in photos[:MOST_SKIPS]:
