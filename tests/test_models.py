@@ -1,5 +1,3 @@
-import json
-
 import pytest
 import torch
 
@@ -12,7 +10,7 @@ from allaprima.stylizer import Stylizer
 from .conftest import STYLE_LAYERS
 
 # What each reaches of the photograph's own distance to its painting, rounded up.
-REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udnie", 0.55)]
+REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udnie", 0.5)]
 
 
 @pytest.mark.parametrize(("name", "share"), REACHED)
@@ -28,15 +26,20 @@ def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name,
     assert content.mean() < 1.0
 
 
+def steps_behind(metadata):
+    """Steps of a network and of those that it began with."""
+    return metadata["steps"] + (steps_behind(metadata["init"]) if metadata["init"] else 0)
+
+
 @pytest.mark.parametrize("name", [name for name, _ in REACHED])
 def test_a_network_says_where_it_comes_from(name, craft):
     metadata = Stylizer.load(name).metadata
     style = shipped_style(name)
     assert metadata["style"]["sha256"] == style.sha256 and metadata["style"]["title"] == style.title
     assert metadata["loss_network"] == craft.identity
-    assert metadata["steps"] >= 1 and metadata["images_seen"] >= metadata["steps"]
+    assert steps_behind(metadata) >= 2000 and metadata["images_seen"] >= metadata["steps"]
     assert set(metadata["validation"]) == {"total", "content", "style", "tv"}
-    assert json.dumps(metadata)
+    assert all(number > 1 for number in metadata["worth"]["iterations"]["256"].values())
 
 
 @pytest.mark.parametrize("name", [name for name, _ in REACHED])
