@@ -5,7 +5,7 @@ The protocol of Johnson, Alahi, Fei-Fei 2016, figure 5 and table 1.
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from allaprima.data.photos import validation_squares
 from allaprima.losses import PerceptualLoss, Terms
-from allaprima.optimizer import Iteration, optimize
+from allaprima.optimizer import Iteration, Watch, optimize
 from allaprima.stylizer import Stylizer
 
 # Passes of a network over one photograph, of which the median counts.
@@ -52,6 +52,12 @@ class Race:
     optimizer: dict[str, Descent]
 
 
+def by_size(races: Sequence[Race]) -> dict[int, list[Race]]:
+    """Races by the size of their photographs, the smallest first."""
+    sizes = sorted({race.size for race in races})
+    return {size: [race for race in races if race.size == size] for size in sizes}
+
+
 def worth(painted: Painted, descent: Descent) -> int:
     """Iterations after which the optimizer is as good as the network; all it was allowed if it never is."""
     overtaken = (number for number, terms in enumerate(descent.terms) if terms.total <= painted.terms.total)
@@ -72,7 +78,7 @@ def race(
     starts: Mapping[str, Tensor | None],
     iterations: int,
     shown: Sequence[int],
-    watch: Callable[[Iteration], object],
+    watch: Watch,
 ) -> Race:
     """Let networks and optimizer paint one photograph.
 
@@ -119,4 +125,4 @@ def painted_by(stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content:
 @torch.no_grad()
 def measured(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> Terms:
     """The objective of a picture, (1, 3, H, W) in [0, 1], and its terms, as numbers."""
-    return Terms(*(term.item() for term in loss(picture.contiguous(memory_format=torch.channels_last), content)))
+    return loss(picture.contiguous(memory_format=torch.channels_last), content).numbers()

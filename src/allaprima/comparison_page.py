@@ -16,9 +16,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from allaprima.comparison import Descent, Race, median_worth
+from allaprima.comparison import Descent, Race, by_size, median_worth
 from allaprima.images import to_image, write_atomically
-from allaprima.losses import Terms
+from allaprima.losses import Terms, total_variation
 from allaprima.precision import fastest_precision
 from allaprima.style import Style
 
@@ -53,8 +53,7 @@ def write_page(path: Path, evidence: Evidence) -> None:
     environment = Environment(
         loader=PackageLoader("allaprima"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    sizes = list(dict.fromkeys(race.size for race in evidence.races))
-    by_size = {size: [race for race in evidence.races if race.size == size] for size in sizes}
+    sizes = by_size(evidence.races)
     page = environment.get_template("comparison.html").render(
         style=evidence.style,
         network=evidence.metadata,
@@ -62,8 +61,9 @@ def write_page(path: Path, evidence: Evidence) -> None:
         networks=list(evidence.races[0].networks),
         start_labels=START_LABELS,
         start=next(iter(evidence.races[0].optimizer)),
-        worth=worth_rows(by_size),
-        times=time_rows(by_size, evidence.shown),
+        worth=worth_rows(sizes),
+        times=time_rows(sizes, evidence.shown),
+        shown=evidence.shown,
         deltas=plot_uri(delta_figure(evidence.deltas)),
         grams=plot_uri(gram_figure(evidence.grams)),
         machine=machine(),
@@ -94,10 +94,10 @@ def described(race: Race) -> dict[str, Any]:
     }
 
 
-def worth_rows(by_size: Mapping[int, Sequence[Race]]) -> list[dict[str, Any]]:
+def worth_rows(sizes: Mapping[int, Sequence[Race]]) -> list[dict[str, Any]]:
     """Per network, size and start, the median and range of the iterations that the network is worth."""
     rows = []
-    for size, races in by_size.items():
+    for size, races in sizes.items():
         for network in races[0].networks:
             for start, descent in races[0].optimizer.items():
                 median, least, most = median_worth(races, network, start)
@@ -113,10 +113,10 @@ def at_least(number: float, descent: Descent) -> str:
     return f"{number:g} or more" if number >= descent.allowed else f"{number:g}"
 
 
-def time_rows(by_size: Mapping[int, Sequence[Race]], shown: Sequence[int]) -> list[dict[str, Any]]:
+def time_rows(sizes: Mapping[int, Sequence[Race]], shown: Sequence[int]) -> list[dict[str, Any]]:
     """Per size and network, mean seconds of the optimizer and of a pass, and how many times faster that is."""
     rows = []
-    for size, races in by_size.items():
+    for size, races in sizes.items():
         start = next(iter(races[0].optimizer))
         slow = [
             fmean(race.optimizer[start].seconds[min(n, len(race.optimizer[start].seconds) - 1)] for race in races)
@@ -125,7 +125,7 @@ def time_rows(by_size: Mapping[int, Sequence[Race]], shown: Sequence[int]) -> li
         for network in races[0].networks:
             fast = fmean(race.networks[network].seconds for race in races)
             rows.append({"size": size, "network": network, "slow": slow, "fast": fast, "speedup": slow[-1] / fast})
-    return [row | {"shown": list(shown)} for row in rows]
+    return rows
 
 
 def curve_figure(race: Race) -> Figure:
@@ -153,8 +153,8 @@ def delta_figure(pictures: Mapping[str, Tensor]) -> Figure:
     grid = figure.subplots(3, len(pictures), squeeze=False)
     for column, (name, picture) in zip(grid.T, pictures.items(), strict=True):
         horizontal, vertical = picture[..., :, 1:] - picture[..., :, :-1], picture[..., 1:, :] - picture[..., :-1, :]
-        variation = horizontal.abs().sum() + vertical.abs().sum()
-        column[0].set_title(f"{name}\ntv {variation / picture.numel():.3f}", fontsize=10)
+        variation = total_variation(picture).item() / picture.numel()
+        column[0].set_title(f"{name}\ntv {variation:.3f}", fontsize=10)
         for axes, values in zip(column, (picture, 0.5 + horizontal, 0.5 + vertical), strict=True):
             axes.imshow(to_image(values[0]))
             axes.set(xticks=[], yticks=[])

@@ -3,7 +3,6 @@
 import copy
 import itertools
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from allaprima.comparison import Race, median_worth, race
+from allaprima.comparison import Race, by_size, median_worth, race
 from allaprima.comparison_page import Evidence, write_page, write_sheet
-from allaprima.data.photos import check_readable, held_out_photos
+from allaprima.data.photos import held_out_photos, readable
 from allaprima.errors import UserError
-from allaprima.images import ImageError, open_upright
 from allaprima.losses import PerceptualLoss, gram_matrix
 from allaprima.memory import keep_freed_memory
 from allaprima.network_file import network_path, write_network
 from allaprima.objective import fast_on_cpu, load_objective
 from allaprima.optimizer import optimize
-from allaprima.optimizer_run import check_scales
-from allaprima.settings import check_names, check_switch, check_whole
+from allaprima.settings import check_names, check_sides, check_switch, check_whole
 from allaprima.shipped import shipped_names
 from allaprima.style import Style
 from allaprima.stylizer import Stylizer
@@ -79,13 +76,14 @@ def compare(config: DictConfig) -> Path:
     print(f"the page is {page}, the sheet {sheet}")
     if config.record:
         numbers = {
-            str(size): {start: median_worth(at_size(races, size), name, start)[0] for start in config.starts}
-            for size in sizes_of(races)
+            str(size): {start: median_worth(of_size, name, start)[0] for start in config.starts}
+            for size, of_size in by_size(races).items()
         }
         facts = {"iterations": numbers, "of": config.iterations, "photographs": len(photos)}
         write_network(path, network.network, network.metadata | {"worth": facts})
         print(f"recorded in {path}")
-    print(f"worth {median_worth(at_size(races, sizes_of(races)[0]), name, config.starts[0])[0]:g}")
+    smallest = next(iter(by_size(races).values()))
+    print(f"worth {median_worth(smallest, name, config.starts[0])[0]:g}")
     return page
 
 
@@ -94,7 +92,7 @@ def check_comparison(config: DictConfig) -> None:
     check_whole(config, "iterations", least=1)
     check_whole(config, "seed", least=0)
     check_switch(config, "record")
-    check_scales(config, "sizes")
+    check_sides(config, "sizes")
     check_names(config, "starts")
     if not set(config.starts) <= set(STARTS) or len(set(config.starts)) < len(config.starts):
         raise UserError(f"starts={config.starts}: give a list of {' and '.join(STARTS)}, starts=[noise]")
@@ -123,19 +121,6 @@ def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[St
     return style, fast_on_cpu(loss)
 
 
-def readable(photos: list[Path]) -> list[Path]:
-    """Those that can be read, the others named. Raises UserError if there are none."""
-    check_readable(photos)
-    found = []
-    for photo in photos:
-        try:
-            open_upright(photo)
-            found.append(photo)
-        except ImageError as error:
-            print(f"passed over: {error}", file=sys.stderr)
-    return found
-
-
 def rivals(paths: list[str], name: str, style: Style) -> dict[str, Stylizer]:
     """Other networks by the names of their files, or by their paths where a name is taken.
 
@@ -149,16 +134,6 @@ def rivals(paths: list[str], name: str, style: Style) -> dict[str, Stylizer]:
         if rival.metadata["style"]["sha256"] != style.sha256:
             raise UserError(f"{path} was trained on {rival.metadata['style']['title']}, not on {style.title}")
     return found
-
-
-def sizes_of(races: list[Race]) -> list[int]:
-    """The sizes that photographs were finished at."""
-    return sorted({race.size for race in races})
-
-
-def at_size(races: list[Race], size: int) -> list[Race]:
-    """Those of one size."""
-    return [race for race in races if race.size == size]
 
 
 def deltas_of(race: Race, network: str, loss: PerceptualLoss) -> dict[str, torch.Tensor]:
@@ -188,8 +163,9 @@ def print_numbers(config: DictConfig, races: list[Race]) -> None:
     """Print what each network is worth, per size and start."""
     print(f"{'iterations that a network is worth':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
     for network in races[0].networks:
-        for size in sizes_of(races):
+        for size, of_size in by_size(races).items():
             for start in config.starts:
-                median, least, most = median_worth(at_size(races, size), network, start)
+                median, least, most = median_worth(of_size, network, start)
                 print(f"{network:36}{size:6}{start:>8}{median:8g}{f'{least} to {most}':>12}")
-    print(f"{config.iterations} stands for as many or more; {len(at_size(races, races[0].size))} photographs")
+    photographs = len({race.name for race in races})
+    print(f"{config.iterations} stands for as many or more; {photographs} photographs")

@@ -126,12 +126,16 @@ OBJECTIVES = {
 
 
 class Terms(NamedTuple):
-    """The objective and its unweighted terms, each a scalar tensor, a mean over the batch."""
+    """The objective and its unweighted terms, each a mean over the batch: scalar tensors, or numbers."""
 
     total: Tensor
     content: Tensor
     style: Tensor
     tv: Tensor
+
+    def numbers(self) -> "Terms":
+        """The same as numbers."""
+        return Terms(*(term.item() for term in self))
 
 
 class PerceptualLoss(nn.Module):

@@ -69,7 +69,7 @@ class Evaluation:
         terms = self.loss(leaf, self.content)
         (gradient,) = torch.autograd.grad(terms.total, leaf)
         self.count += 1
-        numbers = Terms(*(term.item() for term in terms))
+        numbers = terms.numbers()
         if not math.isfinite(numbers.total):
             raise UserError("the objective is no number any more: lower the weights in the group loss and start anew")
         self.left = time.perf_counter()
@@ -97,10 +97,8 @@ def optimize(
         The last iteration.
 
     Raises:
-        UserError: no such method, or the objective is no number.
+        UserError: the objective is no number.
     """
-    if method not in METHODS:
-        raise UserError(f"method={method}: take one of {', '.join(METHODS)}")
     return METHODS[method](Evaluation(loss, photo), start, iterations, watch)
 
 

@@ -1,7 +1,7 @@
 """Painting one photograph with the optimizer: scales from coarse to fine, the picture so far, how it came to be."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,12 +24,11 @@ from allaprima.images import (
 from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
 from allaprima.objective import check_objective, fast_on_cpu, load_objective
-from allaprima.optimizer import METHODS, Iteration, optimize
+from allaprima.optimizer import METHODS, Iteration, Watch, optimize
 from allaprima.painting import place_outputs
-from allaprima.settings import check_whole
+from allaprima.settings import SMALLEST_SIDE, check_sides, check_whole
 from allaprima.style import shipped_style
 
-SMALLEST = 32  # pixels a side, below which the loss network's deep layers have nothing left
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
 
 
@@ -49,8 +48,10 @@ def optimize_file(config: DictConfig) -> Path:
     (photo_path,) = [Path(str(config.content))] if config.content else packaged_photos(STARTER_VALIDATION[:1])
     photo = read_picture(photo_path)
     size = photo.image.shape[-2:]
-    if min(size) < SMALLEST:
-        raise UserError(f"{photo_path} is {size[1]} x {size[0]} pixels: give a photograph of {SMALLEST} or more a side")
+    if min(size) < SMALLEST_SIDE:
+        raise UserError(
+            f"{photo_path} is {size[1]} x {size[0]} pixels: give a photograph of {SMALLEST_SIDE} or more a side"
+        )
     name = Path(str(config.style.image)).stem if config.style.image else config.style.name
     (output,) = place_outputs([(photo_path, Path(photo_path.name))], str(config.output), name, None)
     animation = output.with_name(f"{output.stem}_progress.webp")
@@ -98,17 +99,9 @@ def check_optimization(config: DictConfig) -> None:
     check_whole(config, "seed", least=0)
     if config.method not in METHODS:
         raise UserError(f"method={config.method}: take one of {', '.join(METHODS)}")
-    check_scales(config, "scales")
+    check_sides(config, "scales")
     if not any(config.loss[weight] for weight in ("content_weight", "style_weight", "tv_weight")):
         raise UserError("content_weight, style_weight and tv_weight are all 0: nothing is left to lower")
-
-
-def check_scales(config: DictConfig, name: str) -> None:
-    """Raises UserError unless the setting called `name` is a rising list of sides in pixels."""
-    scales = OmegaConf.select(config, name)
-    whole = OmegaConf.is_list(scales) and scales and all(type(side) is int and side >= SMALLEST for side in scales)
-    if not whole or list(scales) != sorted(set(scales)):
-        raise UserError(f"{name}={scales}: give sides in pixels, rising from {SMALLEST} or more, {name}=[256,512]")
 
 
 def first_picture(init: str, photo: Tensor) -> Tensor:
@@ -126,7 +119,7 @@ def objectives(config: DictConfig, scales: Sequence[int]) -> list[PerceptualLoss
     The painting is read at `style.size` pixels for the last and shrinks with the photograph for the others, so that
     strokes keep their place; a painting that the project carries shrinks to the nearest size that it was read at.
     """
-    sizes = [max(SMALLEST, round(config.style.size * scale / scales[-1])) for scale in scales]
+    sizes = [max(SMALLEST_SIDE, round(config.style.size * scale / scales[-1])) for scale in scales]
     if not config.style.image:
         carried = shipped_style(config.style.name).grams
         sizes[:-1] = [min(carried, key=lambda known: abs(known - size)) for size in sizes[:-1]]
@@ -141,7 +134,7 @@ def coarse_to_fine(
     start: Tensor,
     iterations: int,
     method: str,
-    watch: Callable[[Iteration], object],
+    watch: Watch,
 ) -> None:
     """Optimize at each scale, beginning with what the one before has reached.
 

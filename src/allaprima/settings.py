@@ -4,6 +4,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from allaprima.errors import UserError
 
+# Pixels, below which the loss network's deep layers have nothing left.
+SMALLEST_SIDE = 32
+
 
 def check_whole(config: DictConfig, name: str, least: int) -> None:
     """Raises UserError unless the setting called `name` is a whole number, `least` or more."""
@@ -25,6 +28,14 @@ def check_switch(config: DictConfig, name: str) -> None:
     value = OmegaConf.select(config, name)
     if not isinstance(value, bool):
         raise UserError(f"{name}={value}: give true or false")
+
+
+def check_sides(config: DictConfig, name: str) -> None:
+    """Raises UserError unless the setting called `name` is a rising list of sides in pixels."""
+    sides = OmegaConf.select(config, name)
+    whole = OmegaConf.is_list(sides) and sides and all(type(side) is int and side >= SMALLEST_SIDE for side in sides)
+    if not whole or list(sides) != sorted(set(sides)):
+        raise UserError(f"{name}={sides}: give sides in pixels, rising from {SMALLEST_SIDE} or more, {name}=[256,512]")
 
 
 def check_names(config: DictConfig, name: str) -> None:

@@ -1,17 +1,15 @@
 """Seconds an evaluation of the optimizer takes, and what it has reached then: the plain loop against this project's."""
 
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
-from tqdm import trange
 
 from allaprima.benchmarks.plain import plain_descent
+from allaprima.benchmarks.turns import in_turn
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
@@ -72,16 +70,8 @@ def benchmark_optimize(config: DictConfig) -> None:
     """Print the table, and last `ratio N`: the plain loop's time over this optimizer's, the median over rounds."""
     for name, least in (("size", 32), ("evaluations", 2), ("rounds", 1)):
         check_whole(config, f"benchmark.{name}", least)
-    sides: dict[str, Callable[[DictConfig], tuple[float, float]]] = {
-        "plain loop": plain_result,
-        "this, in float32": exact_result,
-        "this": fast_result,
-    }
-    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-    for _ in trange(config.benchmark.rounds, desc="rounds"):
-        for name, measure in sides.items():
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                rounds[name].append(process.submit(measure, config).result())
+    contenders = {"plain loop": plain_result, "this, in float32": exact_result, "this": fast_result}
+    rounds = in_turn(contenders, config)
     evaluations, size = config.benchmark.evaluations, config.benchmark.size
     print(f"seconds an evaluation, {size} x {size}, {torch.get_num_threads()} threads, L-BFGS from the photograph")
     print(f"{'':17}{'median':>8}{'fastest':>9}{'slowest':>9}{f'objective after {evaluations}, in float32':>36}")

@@ -12,8 +12,8 @@ from allaprima.images import at_short_side
 from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
 from allaprima.optimizer import Iteration
-from allaprima.optimizer_run import check_scales, coarse_to_fine, first_picture, objectives
-from allaprima.settings import check_whole
+from allaprima.optimizer_run import coarse_to_fine, first_picture, objectives
+from allaprima.settings import check_sides, check_whole
 
 PHOTO = "skimage/data/astronaut.png"  # 512 x 512, so that there is detail to find at the last scale
 
@@ -21,7 +21,7 @@ PHOTO = "skimage/data/astronaut.png"  # 512 x 512, so that there is detail to fi
 def benchmark_scales(config: DictConfig) -> None:
     """Print the table, and last `ratio N`: from noise, the objective of the last scale alone over coarse to fine's."""
     check_whole(config, "benchmark.iterations", least=1)
-    check_scales(config, "benchmark.scales")
+    check_sides(config, "benchmark.scales")
     keep_freed_memory()
     scales, iterations = list(config.benchmark.scales), config.benchmark.iterations
     photo = validation_squares(packaged_photos([PHOTO]), scales[-1])

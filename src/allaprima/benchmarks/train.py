@@ -1,20 +1,17 @@
 """Seconds a training step takes: the plain loop against this project's trainer, in turn, each in a fresh process."""
 
 import itertools
-import multiprocessing
 import statistics
 import time
 import warnings
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from tqdm import trange
 
 from allaprima import networks
 from allaprima.benchmarks.plain import plain_johnson, plain_step
+from allaprima.benchmarks.turns import in_turn
 from allaprima.data.module import Photographs
 from allaprima.memory import keep_freed_memory
 from allaprima.objective import load_objective
@@ -81,15 +78,8 @@ def differences(moments: list[float]) -> list[float]:
 
 def benchmark_train(config: DictConfig) -> None:
     """Print the table, and last `ratio N`: the plain loop's time over this trainer's, the median over rounds."""
-    sides: dict[str, Callable[[DictConfig], list[float]]] = {
-        "plain loop": plain_seconds,
-        "this trainer": trainer_seconds,
-    }
-    rounds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in trange(config.benchmark.rounds, desc="rounds"):
-        for name, measure in sides.items():
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                rounds[name].append(statistics.median(process.submit(measure, config).result()))
+    measured = in_turn({"plain loop": plain_seconds, "this trainer": trainer_seconds}, config)
+    rounds = {name: [statistics.median(steps) for steps in results] for name, results in measured.items()}
     data = config.data
     print(
         f"seconds a step, {data.batch_size} photographs of {data.size} x {data.size}, {torch.get_num_threads()} threads"

@@ -1,5 +1,6 @@
 """Photographs as training samples (random scale, crop and flip) and as a validation set (always the same squares)."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -67,6 +68,21 @@ def check_readable(photos: Sequence[Path]) -> None:
             continue
         return
     raise UserError(f"none of the first {len(photos[:MOST_SKIPS])} photographs can be read, {photos[0]} among them")
+
+
+def readable(photos: Sequence[Path]) -> list[Path]:
+    """Those photographs that can be read; the others are named on stderr. Raises UserError if there are none."""
+    found = []
+    for photo in photos:
+        try:
+            open_upright(photo)
+        except ImageError as error:
+            print(f"passed over: {error}", file=sys.stderr)
+        else:
+            found.append(photo)
+    if not found:
+        raise UserError(f"none of {len(photos)} photographs can be read, {photos[0]} the first of them")
+    return found
 
 
 def random_square(rng: Generator, photo: Image.Image, size: int) -> Image.Image:

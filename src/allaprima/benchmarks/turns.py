@@ -1,0 +1,21 @@
+"""Measuring contenders in turn, so that what else the machine does falls on all of them alike."""
+
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from omegaconf import DictConfig
+from tqdm import trange
+
+Result = TypeVar("Result")
+
+
+def in_turn(contenders: Mapping[str, Callable[[DictConfig], Result]], config: DictConfig) -> dict[str, list[Result]]:
+    """What each contender returns in each of `benchmark.rounds` rounds, every time from a fresh process."""
+    results: dict[str, list[Result]] = {name: [] for name in contenders}
+    for _ in trange(config.benchmark.rounds, desc="rounds"):
+        for name, measure in contenders.items():
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                results[name].append(process.submit(measure, config).result())
+    return results
