@@ -5,7 +5,7 @@ from torch import nn
 
 from allaprima import networks
 from allaprima.errors import UserError
-from allaprima.networks.blocks import InstanceNorm, ResizeConv
+from allaprima.networks.blocks import FewChannelConv, InstanceNorm, ResizeConv
 from allaprima.networks.johnson import Johnson
 
 
@@ -40,6 +40,14 @@ def test_resize_convolution_is_doubling_then_a_3x3_convolution(size):
     x = torch.randn(2, 5, *size, dtype=torch.double)
     doubled = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
     assert torch.allclose(block(x), F.conv2d(doubled, block.weight), atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [3, 9])
+def test_convolution_to_few_channels_is_a_convolution(kernel):
+    block = FewChannelConv(5, 3, kernel).double()
+    x = torch.randn(2, 5, 12, 10, dtype=torch.double)
+    padded = F.pad(x, (kernel // 2,) * 4, mode="reflect")
+    assert torch.allclose(block(x), F.conv2d(padded, block.weight, block.bias), atol=1e-12)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from allaprima.networks.blocks import ConvNorm, InstanceNorm, Residual, ResizeConv
+from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Residual, ResizeConv
 
 SMALLEST = 16  # pixels; what reflection padding at a quarter of the size needs, and no less than a 9x9 window
 
@@ -33,7 +33,7 @@ class Johnson(nn.Module):
             ResizeConv(2 * width, width),
             InstanceNorm(width),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect"),
+            FewChannelConv(width, 3, 9),
         )
 
     def forward(self, photos: Tensor) -> Tensor:
