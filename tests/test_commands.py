@@ -97,6 +97,25 @@ def test_benchmarks_end_with_their_ratio(command, small):
     assert re.fullmatch(r"ratio \d+\.\d\d", result.stdout.splitlines()[-1])
 
 
+def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp_path):
+    small = ["quality", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=2"]
+    first = command("benchmark.py", *small, "benchmark.plain_steps=2", "trainer.max_steps=8", "style=udnie")
+    assert first.returncode == 0, first.stderr
+    curves = tmp_path / "benchmarks/quality/udnie.csv"
+    before = curves.read_text().splitlines()
+    assert [line.split(",")[:2] for line in before[1:]] == [
+        ["plain loop", "2"],
+        ["this trainer", "4"],
+        ["this trainer", "8"],
+    ]
+    more = command("benchmark.py", *small, "benchmark.plain_steps=4", "trainer.max_steps=8", "style=udnie")
+    assert more.returncode == 0, more.stderr
+    assert re.fullmatch(r"speedup \d+\.\d", more.stdout.splitlines()[-1])
+    assert set(before) < set(curves.read_text().splitlines())
+    assert Image.open(curves.with_suffix(".png")).width > 400
+    refused(command("benchmark.py", *small, "benchmark.plain_steps=2", "style=udnie"), "udnie.csv", "move it away")
+
+
 def test_mistakes_of_the_other_commands(command, refused):
     refused(command("benchmark.py"), "benchmark")
     refused(command("benchmark.py", "lunch"), "lunch", "train")

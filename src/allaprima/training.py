@@ -86,9 +86,16 @@ class StyleTransfer(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
         self.log("train/skipped_files", float(self.skipped))
         self.log("objective", terms.total, prog_bar=True, logger=False)
+        return terms.total
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Count the seconds of a step with its wait for data."""
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
-        return terms.total
+
+    def on_validation_end(self) -> None:
+        """Leave validation out of the count."""
+        self._clock = time.monotonic()
 
     def validation_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
         """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""

@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from torch import nn
 
@@ -41,8 +42,12 @@ SMALLEST_NUMBERS = {
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
-def train(config: DictConfig) -> Path:
+def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     """Train one network for one painting, as `configs/train.yaml` says.
+
+    Args:
+        config: the settings.
+        callbacks: of Lightning's, beside those of every run.
 
     Returns:
         The network's file.
@@ -72,7 +77,7 @@ def train(config: DictConfig) -> Path:
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
     if not checkpoint:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
-    trainer = make_trainer(config, folder, style)
+    trainer = make_trainer(config, folder, style, callbacks)
     print(f"training {style.title} ({style.artist}) in {folder}, computing in {trainer.precision}")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -175,7 +180,7 @@ def comparable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts | {"style": facts["style"]["sha256"], "data": data}
 
 
-def make_trainer(config: DictConfig, folder: Path, style: Style) -> pl.Trainer:
+def make_trainer(config: DictConfig, folder: Path, style: Style, callbacks: Sequence[Callback]) -> pl.Trainer:
     """Lightning's trainer with this project's logs, checkpoints and pictures below `folder`."""
     settings = OmegaConf.to_container(config.trainer)
     every = settings.pop("val_every")
@@ -202,7 +207,7 @@ def make_trainer(config: DictConfig, folder: Path, style: Style) -> pl.Trainer:
         enable_model_summary=False,
         use_distributed_sampler=False,
         logger=make_loggers(config, folder, style),
-        callbacks=[checkpoints, SampleSheet(folder / "samples"), ProgressBar()],
+        callbacks=[*callbacks, checkpoints, SampleSheet(folder / "samples"), ProgressBar()],
     )
 
 

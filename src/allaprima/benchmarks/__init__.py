@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from allaprima.benchmarks.networks import benchmark_networks
 from allaprima.benchmarks.optimize import benchmark_optimize
+from allaprima.benchmarks.quality import benchmark_quality
 from allaprima.benchmarks.scales import benchmark_scales
 from allaprima.benchmarks.train import benchmark_train
 from allaprima.errors import UserError
@@ -14,6 +15,7 @@ BENCHMARKS = {
     "networks": benchmark_networks,
     "optimize": benchmark_optimize,
     "scales": benchmark_scales,
+    "quality": benchmark_quality,
 }
 
 

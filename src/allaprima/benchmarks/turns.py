@@ -16,6 +16,11 @@ def in_turn(contenders: Mapping[str, Callable[[DictConfig], Result]], config: Di
     results: dict[str, list[Result]] = {name: [] for name in contenders}
     for _ in trange(config.benchmark.rounds, desc="rounds"):
         for name, measure in contenders.items():
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                results[name].append(process.submit(measure, config).result())
+            results[name].append(apart(measure, config))
     return results
+
+
+def apart(measure: Callable[[DictConfig], Result], config: DictConfig) -> Result:
+    """What `measure` returns in a fresh process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, config).result()
