@@ -97,6 +97,14 @@ def test_benchmarks_end_with_their_ratio(command, small):
     assert re.fullmatch(r"ratio \d+\.\d\d", result.stdout.splitlines()[-1])
 
 
+def test_benchmark_of_latency_ends_with_its_three_numbers(command):
+    result = command("benchmark.py", "infer", "sizes=[64]", "benchmark.runs=2", "benchmark.rounds=1")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert {"plain eager", "eager", "torch.compile"} <= {line[:20].strip() for line in lines}
+    assert [line.split()[0] for line in lines[-3:]] == ["ratio", "lite", "fps"]
+
+
 def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp_path):
     small = ["quality", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=2"]
     first = command("benchmark.py", *small, "benchmark.plain_steps=2", "trainer.max_steps=8", "style=udnie")

@@ -7,12 +7,14 @@ from allaprima import networks
 from allaprima.errors import UserError
 from allaprima.networks.blocks import FewChannelConv, InstanceNorm, ResizeConv
 from allaprima.networks.johnson import Johnson
+from allaprima.networks.realtime import Realtime
 
 
+@pytest.mark.parametrize("network", [Johnson, Realtime])
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (16, 16), (33, 62), (101, 100), (64, 3)])
-def test_any_size_comes_out_at_its_own(size):
+def test_any_size_comes_out_at_its_own(size, network):
     photos = torch.rand(2, 3, *size)
-    painted = Johnson(8, 1)(photos)
+    painted = network(8, 1)(photos)
     assert painted.shape == photos.shape and painted.dtype == torch.float32
     assert painted.min() >= 0 and painted.max() <= 1
 
@@ -25,8 +27,21 @@ def test_width_and_depth_are_arguments():
     assert parameters(networks.build("johnson", width=32, blocks=5)) == pytest.approx(1.68e6, rel=0.01)
 
 
+def test_grain_keeps_even_places_from_coming_out_even():
+    even = torch.full((1, 3, 300, 64), 0.5)
+    torch.manual_seed(0)
+    smooth = Johnson(8, 1)
+    grainy = Johnson(8, 1, grain=0.1)
+    grainy.load_state_dict(smooth.state_dict())
+    plain, varied = (network(even)[..., 16:-16, 16:-16].std((2, 3)) for network in (smooth, grainy))
+    assert (plain < 1e-4).all() and (varied > 1e-3).all()
+    assert torch.equal(grainy(even), grainy(even))
+    assert torch.allclose(grainy.grain(even)[..., :44, :], grainy.grain(even)[..., 256:, :])
+    assert torch.allclose((grainy.grain(even) - even).std(), torch.tensor(0.1), atol=0.005)
+
+
 def test_unknown_networks_are_refused():
-    with pytest.raises(UserError, match="take one of johnson"):
+    with pytest.raises(UserError, match="take one of johnson, realtime"):
         networks.build("resnet")
     with pytest.raises(UserError, match="cannot be built"):
         networks.build("johnson", depth=3)

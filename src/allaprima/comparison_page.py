@@ -34,6 +34,7 @@ class Evidence:
     Attributes:
         style: the painting.
         metadata: of the first network's file.
+        engine: what computed the networks.
         races: per size, per photograph.
         shown: iterations whose pictures are shown.
         deltas: pictures, (1, 3, H, W), by caption.
@@ -42,6 +43,7 @@ class Evidence:
 
     style: Style
     metadata: dict[str, Any]
+    engine: str
     races: Sequence[Race]
     shown: Sequence[int]
     deltas: Mapping[str, Tensor]
@@ -66,7 +68,7 @@ def write_page(path: Path, evidence: Evidence) -> None:
         shown=evidence.shown,
         deltas=plot_uri(delta_figure(evidence.deltas)),
         grams=plot_uri(gram_figure(evidence.grams)),
-        machine=machine(),
+        machine=machine(evidence.engine),
         today=date.today().isoformat(),
     )
     write_atomically(path, page.encode())
@@ -221,7 +223,7 @@ def picture_uri(picture: Tensor) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def machine() -> dict[str, str]:
+def machine(engine: str) -> dict[str, str]:
     """On what the seconds were measured."""
     information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.partition(":")[2].strip() for line in information.splitlines() if line.startswith("model name")]
@@ -229,4 +231,5 @@ def machine() -> dict[str, str]:
         "processor": f"{names[0] if names else 'unknown processor'}, {torch.get_num_threads()} threads",
         "precision": fastest_precision("cpu"),
         "versions": ", ".join(f"{package} {version(package)}" for package in ("torch", "scipy", "allaprima")),
+        "engine": engine,
     }

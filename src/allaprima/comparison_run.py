@@ -68,7 +68,7 @@ def compare(config: DictConfig) -> Path:
             progress.write(f"interrupted: {len(races)} of {len(config.sizes) * len(photos)} are on the page")
     print_numbers(config, races)
     evidence = Evidence(
-        style, network.metadata, races, shown, deltas_of(races[0], name, loss), grams_of(races[0], loss)
+        style, network.metadata, network.engine, races, shown, deltas_of(races[0], name, loss), grams_of(races[0], loss)
     )
     page, sheet = folder / f"{name}.html", folder / f"{name}.png"
     write_page(page, evidence)

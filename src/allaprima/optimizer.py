@@ -60,11 +60,8 @@ class Evaluation:
         Raises:
             UserError: the objective is no number.
         """
-        entered = time.perf_counter()
         if self.count == 0:
-            self.started = entered
-        elif self.count == 1:  # in between scipy reads the bounds one by one, seconds that no method needs
-            self.started += entered - self.left
+            self.started = time.perf_counter()
         leaf = picture.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
         terms = self.loss(leaf, self.content)
         (gradient,) = torch.autograd.grad(terms.total, leaf)
@@ -72,7 +69,6 @@ class Evaluation:
         numbers = terms.numbers()
         if not math.isfinite(numbers.total):
             raise UserError("the objective is no number any more: lower the weights in the group loss and start anew")
-        self.left = time.perf_counter()
         return numbers, gradient
 
     def iteration(self, number: int, terms: Terms, picture: Tensor) -> Iteration:
@@ -103,19 +99,23 @@ def optimize(
 
 
 def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) -> Iteration:
-    """L-BFGS-B: a line search that ensures descent, and the range of pixel values as its bounds (Byrd et al. 1995)."""
+    """L-BFGS with a line search that ensures descent (Byrd et al. 1995).
+
+    Values beyond [0, 1] count as clipped: as scipy's bounds, that range would take a tenth more time and gain nothing.
+    """
     latest: Terms | None = None
     reached: list[Iteration] = []
 
     def as_picture(pixels: np.ndarray) -> Tensor:
-        return torch.from_numpy(pixels).float().view(start.shape)
+        return torch.from_numpy(pixels).float().view(start.shape).clamp(0, 1)
 
     def objective(pixels: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal latest
         latest, gradient = evaluate(as_picture(pixels))
         if not reached:
             note(pixels)
-        return latest.total, gradient.double().contiguous(memory_format=torch.contiguous_format).numpy().ravel()
+        gradient = gradient.double().contiguous(memory_format=torch.contiguous_format).numpy().ravel()
+        return latest.total, gradient * ((pixels >= 0) & (pixels <= 1))
 
     def note(pixels: np.ndarray) -> None:
         number = reached[-1].number + 1 if reached else 0
@@ -129,7 +129,6 @@ def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) ->
             start.double().numpy().ravel(),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0, 1)] * start.numel(),
             callback=note,
             options={"maxiter": iterations, "maxfun": math.inf, "ftol": 0, "gtol": 0},
         )

@@ -47,6 +47,7 @@ def paint_files(config: DictConfig) -> list[Path]:
         else:
             written.append(output)
             tqdm.write(f"{photo.name} as {painting['title']} ({painting['artist']}): {output}", file=sys.stdout)
+    print(f"computed by {stylizer.engine}")
     if "worth" in stylizer.metadata:
         print(worth_note(stylizer.metadata["worth"]))
     if failures:

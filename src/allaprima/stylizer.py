@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from allaprima.engines import fastest_engine
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, resized, to_image, to_tensor
 from allaprima.network_file import load_network
-from allaprima.precision import fastest_precision
+from allaprima.networks.sizes import SMALLEST
 
 # Pixels that are painted beyond each border and cut off: networks leave a frame where their own padding begins.
 MARGIN = 16
@@ -25,12 +26,15 @@ class Stylizer:
     Args:
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         metadata: what the network's file says of itself.
+
+    Attributes:
+        engine: the name of what computes the network, the fastest that is installed.
     """
 
     def __init__(self, network: nn.Module, metadata: dict[str, Any]) -> None:
-        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False)
         self.metadata = metadata
-        self.bfloat16 = fastest_precision("cpu") == "bf16-mixed"
+        self.engine, self._engine = fastest_engine(self.network)
 
     @classmethod
     def load(cls, name: str | Path) -> "Stylizer":
@@ -76,9 +80,8 @@ class Stylizer:
     def _paint(self, photos: Tensor, size: int | None) -> Tensor:
         x = at_short_side(photos, size) if size else photos
         margin = min(MARGIN, *(side - 1 for side in x.shape[-2:]))
-        padded = F.pad(x, (margin,) * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            y = self.network(padded)
+        padded = F.pad(x, (margin,) * 4, mode="reflect")
+        y = self._engine(padded) if min(padded.shape[-2:]) >= SMALLEST else self.network(padded)
         y = y[..., margin : y.shape[-2] - margin, margin : y.shape[-1] - margin]
         return resized(y, photos.shape[-2:]).contiguous()
 

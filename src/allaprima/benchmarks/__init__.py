@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig
 
+from allaprima.benchmarks.infer import benchmark_infer
 from allaprima.benchmarks.networks import benchmark_networks
 from allaprima.benchmarks.optimize import benchmark_optimize
 from allaprima.benchmarks.quality import benchmark_quality
@@ -15,6 +16,7 @@ BENCHMARKS = {
     "networks": benchmark_networks,
     "optimize": benchmark_optimize,
     "scales": benchmark_scales,
+    "infer": benchmark_infer,
     "quality": benchmark_quality,
 }
 

@@ -4,11 +4,12 @@ from torch import nn
 
 from allaprima.errors import UserError
 from allaprima.networks.johnson import Johnson
+from allaprima.networks.realtime import Realtime
 
-NETWORKS = {"johnson": Johnson}
+NETWORKS = {"johnson": Johnson, "realtime": Realtime}
 
 
-def build(name: str, **arguments: int) -> nn.Module:
+def build(name: str, **arguments: float) -> nn.Module:
     """The network called `name`, untrained.
 
     A name from this table and never a class path, since it also comes out of files that strangers send.

@@ -1,8 +1,16 @@
 """Blocks that the networks share: convolutions with reflection padding, instance norm, residual and resize blocks."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+GRAIN_TILE = 256  # pixels a side
+
+
+def for_an_engine() -> bool:
+    """Whether a network is being recorded for another engine, which knows the plain form of each block best."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
 
 
 class InstanceNorm(nn.Module):
@@ -20,12 +28,34 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        if x.is_cuda:
+        if x.is_cuda or for_an_engine():
             return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
         normed = [
             F.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps) for image in x.split(1)
         ]
         return torch.cat(normed)
+
+
+class Grain(nn.Module):
+    """Adds a fixed noise, as Ulyanov et al. (2016, "Texture Networks") give their networks: (B, 3, H, W) to the same.
+
+    The style term wants brush work in even places too. A network that has no chance to draw on can only repeat itself
+    there, which gives grids of dots. The noise is a tile with its place in the picture: a photograph is always painted
+    the same way, and a video's still parts stay still.
+
+    Args:
+        strength: standard deviation, in the photographs' units.
+    """
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        noise = np.random.default_rng(0).standard_normal((3, GRAIN_TILE, GRAIN_TILE), np.float32)
+        self.register_buffer("tile", strength * torch.from_numpy(noise), persistent=False)
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """(B, 3, H, W) to the same."""
+        rows, columns = (torch.arange(side, device=photos.device) % GRAIN_TILE for side in photos.shape[-2:])
+        return photos + self.tile[:, rows][:, :, columns]
 
 
 class ConvNorm(nn.Sequential):
@@ -69,6 +99,10 @@ class ResizeConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, 2H, 2W)."""
+        if for_an_engine():
+            return F.conv2d(
+                F.pad(F.interpolate(x, scale_factor=2.0, mode="nearest"), (1,) * 4, mode="reflect"), self.weight
+            )
         height, width = x.shape[2:]
         kernels = torch.einsum("aik,bjl,dckl->abdcij", self.taps, self.taps, self.weight).flatten(0, 2)
         y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernels.contiguous(memory_format=torch.channels_last))
@@ -90,6 +124,8 @@ class FewChannelConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), H and W even, to (B, D, H, W)."""
         border = self.kernel_size[0] // 2
+        if for_an_engine():
+            return F.conv2d(F.pad(x, (border,) * 4, mode="reflect"), self.weight, self.bias)
         shifted = [F.pad(self.weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
         kernels = torch.stack(shifted, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         cells = F.conv2d(F.pad(x, (border,) * 4, mode="reflect"), kernels, self.bias.repeat_interleave(4), stride=2)

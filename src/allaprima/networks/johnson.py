@@ -1,12 +1,9 @@
 """The image transformation network of Johnson, Alahi and Fei-Fei (2016), with instance norm and resize-convolutions."""
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Residual, ResizeConv
-
-SMALLEST = 16  # pixels; what reflection padding at a quarter of the size needs, and no less than a 9x9 window
+from allaprima.networks.blocks import ConvNorm, FewChannelConv, Grain, InstanceNorm, Residual, ResizeConv
+from allaprima.networks.sizes import at_any_size
 
 
 class Johnson(nn.Module):
@@ -15,10 +12,12 @@ class Johnson(nn.Module):
     Args:
         width: channels after the first convolution; twice and four times as many after the two that halve the size.
         blocks: residual blocks at a quarter of the size.
+        grain: strength of the noise that is added to the photographs, see `Grain`.
     """
 
-    def __init__(self, width: int = 32, blocks: int = 5) -> None:
+    def __init__(self, width: int = 32, blocks: int = 5, grain: float = 0.0) -> None:
         super().__init__()
+        self.grain = Grain(grain)
         self.layers = nn.Sequential(
             ConvNorm(3, width, 9),
             nn.ReLU(inplace=True),
@@ -38,9 +37,4 @@ class Johnson(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1]."""
-        height, width = photos.shape[-2:]
-        bottom = max(SMALLEST, -(-height // 4) * 4) - height
-        right = max(SMALLEST, -(-width // 4) * 4) - width
-        padded = F.pad(photos, (0, right, 0, bottom), mode="replicate")
-        painted = torch.sigmoid(self.layers(padded).float())
-        return painted[..., :height, :width]
+        return at_any_size(lambda x: self.layers(self.grain(x)), photos)

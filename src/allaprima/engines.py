@@ -1,0 +1,114 @@
+"""What computes a network: PyTorch always, OpenVINO or ONNX Runtime where they are installed and faster."""
+
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from allaprima.networks.sizes import SMALLEST
+from allaprima.precision import fastest_precision
+
+Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
+
+INPUT, OUTPUT = "photographs", "pastiches"
+EXAMPLE = torch.rand(2, 3, 4 * SMALLEST + 1, 4 * SMALLEST + 2)
+
+
+def torch_engine(network: nn.Module) -> Paint:
+    """PyTorch, in bfloat16 where the processor computes in it."""
+    network = network.to(memory_format=torch.channels_last)
+    native = fastest_precision("cpu") == "bf16-mixed"
+
+    def paint(photos: Tensor) -> Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native):
+            return network(photos)
+
+    return paint
+
+
+def openvino_engine(network: nn.Module) -> Paint:
+    """OpenVINO, in bfloat16 where the processor computes in it."""
+    return openvino_compiled(openvino_model(network), "bf16" if fastest_precision("cpu") == "bf16-mixed" else "f32")
+
+
+def onnxruntime_engine(network: nn.Module) -> Paint:
+    """ONNX Runtime, in float32."""
+    return onnx_session(onnx_bytes(network))
+
+
+def openvino_model(network: nn.Module) -> Any:
+    """A network as OpenVINO holds it, for any batch and any size of 16 pixels or more a side."""
+    import openvino
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what PyTorch says of the way in which OpenVINO reads a network
+        model = openvino.convert_model(network.eval(), example_input=EXAMPLE, input=[-1, 3, -1, -1])
+    model.inputs[0].tensor.set_names({INPUT})
+    model.outputs[0].tensor.set_names({OUTPUT})
+    return model
+
+
+def openvino_compiled(model: Any, precision: str) -> Paint:
+    """What `openvino_model` gives, ready to paint in the number type `precision`, f32 or bf16."""
+    import openvino
+
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    return lambda photos: torch.from_numpy(compiled([photos.contiguous().numpy()])[0])
+
+
+def onnx_bytes(network: nn.Module, properties: Mapping[str, str] | None = None) -> bytes:
+    """A network as an ONNX file with such properties, for any batch and any size of 16 pixels or more a side."""
+    sides = {0: Dim("batch"), 2: Dim("height", min=SMALLEST), 3: Dim("width", min=SMALLEST)}
+    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
+    program = torch.onnx.export(
+        network.eval(), (EXAMPLE,), dynamo=True, dynamic_shapes=(sides,), verbose=False, **names
+    )
+    program.model.metadata_props.update(properties or {})
+    return program.model_proto.SerializeToString()
+
+
+def onnx_session(content: bytes) -> Paint:
+    """An ONNX file's content, ready to paint."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda photos: torch.from_numpy(session.run(None, {INPUT: photos.contiguous().numpy()})[0])
+
+
+# Each with the packages that it needs.
+ENGINES: dict[str, tuple[Callable[[nn.Module], Paint], tuple[str, ...]]] = {
+    "openvino": (openvino_engine, ("openvino",)),
+    "onnxruntime": (onnxruntime_engine, ("onnxruntime", "onnx", "onnxscript")),
+    "torch": (torch_engine, ()),
+}
+
+
+def missing_packages(engine: str) -> list[str]:
+    """Packages that an engine needs and that are not installed."""
+    return [package for package in ENGINES[engine][1] if importlib.util.find_spec(package) is None]
+
+
+def fastest_engine(network: nn.Module) -> tuple[str, Paint]:
+    """The fastest engine that is installed, its name and itself; a faster one that is missing is named on stderr."""
+    order = ["openvino", "onnxruntime", "torch"]
+    if fastest_precision("cpu") == "bf16-mixed":
+        order.remove("onnxruntime")  # which has no bfloat16 on a processor
+    for name in order:
+        if missing := missing_packages(name):
+            wanted = ", ".join(missing)
+            print(f"{name} would be faster but needs {wanted}: pip install 'allaprima[fast]'", file=sys.stderr)
+        else:
+            break
+    return name, ENGINES[name][0](network)

@@ -1,0 +1,72 @@
+import json
+import re
+
+import pytest
+import torch
+
+from allaprima import engines
+from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
+from allaprima.exporting import psnr
+from allaprima.images import at_short_side, read_picture
+from allaprima.network_file import load_network
+from allaprima.stylizer import Stylizer
+
+ODD = (101, 162, 255)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """Real photographs of three odd sizes, (1, 3, H, W) each."""
+    paths = packaged_photos(STARTER_VALIDATION[:3])
+    return [at_short_side(read_picture(path).image[None], short) for path, short in zip(paths, ODD, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network("kandinsky")[0].eval()
+
+
+@torch.inference_mode()
+def painted_alike(paint, network, photos, decibels):
+    return all(psnr(paint(photo), network(photo)) >= decibels for photo in photos)
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_every_engine_paints_the_same_picture(name, network, photos):
+    for package in engines.missing_packages(name):
+        pytest.importorskip(package)
+    assert painted_alike(engines.ENGINES[name][0](network), network, photos, 38)
+
+
+def test_onnx_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    result = command("export.py", "style=kandinsky", "format=onnx", "output=mine")
+    assert result.returncode == 0, result.stderr
+    file = tmp_path / "mine/kandinsky.onnx"
+    assert painted_alike(engines.onnx_session(file.read_bytes()), network, photos, 40)
+    properties = {item.key: item.value for item in onnx.load(file).metadata_props}
+    assert json.loads(properties["allaprima"]) == load_network("kandinsky")[1]
+    paint = engines.onnx_session(file.read_bytes())
+    pair = torch.cat([photos[0], photos[0].flip(3)])
+    assert torch.allclose(paint(pair)[:1], paint(photos[0]), atol=1e-3)
+
+
+def test_openvino_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
+    openvino = pytest.importorskip("openvino")
+    result = command("export.py", "style=kandinsky", "format=openvino", "output=mine")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"to \d+ dB or better", result.stdout)
+    model = openvino.Core().read_model(tmp_path / "mine/kandinsky.xml")
+    assert painted_alike(engines.openvino_compiled(model, "f32"), network, photos, 40)
+    assert json.loads(model.get_rt_info("allaprima").astype(str)) == load_network("kandinsky")[1]
+
+
+def test_engines_that_are_not_installed_are_passed_over_with_a_message(monkeypatch, capsys):
+    monkeypatch.setattr(engines, "missing_packages", lambda name: [] if name == "torch" else ["something"])
+    assert Stylizer.load("kandinsky").engine == "torch"
+    assert "something" in capsys.readouterr().err
+
+
+def test_mistakes_are_told_in_one_line(command, refused):
+    refused(command("export.py", "format=tflite"), "tflite", "onnx")
+    refused(command("export.py", "style=mona_lisa"), "mona_lisa", "kandinsky")
