@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from PIL import Image
 
 from allaprima.data.photos import packaged_photos
@@ -77,6 +78,13 @@ def test_the_readmes_ways_to_compare(command, workplace):
     assert list(workplace.rglob("*.html")) and list(workplace.rglob("comparison/*.png"))
 
 
+@pytest.mark.parametrize("command", readme_commands("export.py"))
+def test_the_readmes_ways_to_export(command, workplace):
+    result = typed(command, workplace)
+    assert result.returncode == 0, result.stderr
+    assert list(workplace.glob("exported/kandinsky.*"))
+
+
 def test_the_readmes_python(workplace):
     (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     subprocess.run([sys.executable, "-c", snippet], cwd=workplace, check=True, timeout=300)
@@ -106,22 +114,30 @@ def test_benchmark_of_latency_ends_with_its_three_numbers(command):
 
 
 def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp_path):
-    small = ["quality", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=2"]
-    first = command("benchmark.py", *small, "benchmark.plain_steps=2", "trainer.max_steps=8", "style=udnie")
-    assert first.returncode == 0, first.stderr
-    curves = tmp_path / "benchmarks/quality/udnie.csv"
-    before = curves.read_text().splitlines()
-    assert [line.split(",")[:2] for line in before[1:]] == [
-        ["plain loop", "2"],
-        ["this trainer", "4"],
-        ["this trainer", "8"],
-    ]
-    more = command("benchmark.py", *small, "benchmark.plain_steps=4", "trainer.max_steps=8", "style=udnie")
-    assert more.returncode == 0, more.stderr
-    assert re.fullmatch(r"speedup \d+\.\d", more.stdout.splitlines()[-1])
-    assert set(before) < set(curves.read_text().splitlines())
-    assert Image.open(curves.with_suffix(".png")).width > 400
-    refused(command("benchmark.py", *small, "benchmark.plain_steps=2", "style=udnie"), "udnie.csv", "move it away")
+    small = ["quality", "style=udnie", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=2"]
+    small += ["benchmark.plain_steps=4", "trainer.max_steps=8"]
+    whole = command("benchmark.py", *small)
+    assert whole.returncode == 0, whole.stderr
+    folder = tmp_path / "benchmarks/quality/udnie"
+    rows = (folder / "curves.csv").read_text().splitlines()
+    contenders = [("plain loop", "2"), ("plain loop", "4"), ("this trainer", "4"), ("this trainer", "8")]
+    assert [tuple(row.split(",")[:2]) for row in rows[1:]] == contenders
+    assert re.fullmatch(r"speedup \d+\.\d", whole.stdout.splitlines()[-1])
+    assert Image.open(folder / "curves.png").width > 400
+
+    objectives = {row.rpartition(",")[2] for row in rows if row.startswith("plain")}
+    state = torch.load(folder / "state/plain.ckpt", weights_only=True)
+    assert state["step"] == 4
+    (folder / "curves.csv").write_text("\n".join(row for row in rows if not row.startswith("plain loop,4")) + "\n")
+    shutil.rmtree(folder / "state")
+    again = command("benchmark.py", *small)
+    assert again.returncode == 0, again.stderr
+    rows = (folder / "curves.csv").read_text().splitlines()
+    assert objectives == {row.rpartition(",")[2] for row in rows if row.startswith("plain")}
+
+    refused(command("benchmark.py", *small, "seed=1"), "other settings", "move it away")
+    refused(command("benchmark.py", *small, "benchmark.size=33"), "multiple of 4")
+    refused(command("benchmark.py", *small, "network=realtime"), "network=")
 
 
 def test_mistakes_of_the_other_commands(command, refused):

@@ -3,13 +3,16 @@ import re
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
-from allaprima import engines
+from allaprima import engines, networks
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
-from allaprima.exporting import psnr
+from allaprima.exporting import export, psnr
 from allaprima.images import at_short_side, read_picture
-from allaprima.network_file import load_network
+from allaprima.network_file import load_network, write_network
 from allaprima.stylizer import Stylizer
+
+from .conftest import TOP
 
 ODD = (101, 162, 255)
 
@@ -32,9 +35,12 @@ def painted_alike(paint, network, photos, decibels):
 
 
 @pytest.mark.parametrize("name", engines.ENGINES)
-def test_every_engine_paints_the_same_picture(name, network, photos):
+@pytest.mark.parametrize("kind", ["carried", "johnson", "realtime"])
+def test_every_engine_paints_the_same_picture(name, kind, network, photos):
     for package in engines.missing_packages(name):
         pytest.importorskip(package)
+    if kind != "carried":
+        network = networks.build(kind, width=16, blocks=1, grain=0.1).eval()
     assert painted_alike(engines.ENGINES[name][0](network), network, photos, 38)
 
 
@@ -61,10 +67,27 @@ def test_openvino_files_paint_the_same_picture_and_say_what_they_are(command, ne
     assert json.loads(model.get_rt_info("allaprima").astype(str)) == load_network("kandinsky")[1]
 
 
-def test_engines_that_are_not_installed_are_passed_over_with_a_message(monkeypatch, capsys):
+def test_engines_that_are_not_installed_are_passed_over_and_named(monkeypatch):
     monkeypatch.setattr(engines, "missing_packages", lambda name: [] if name == "torch" else ["something"])
     assert Stylizer.load("kandinsky").engine == "torch"
-    assert "something" in capsys.readouterr().err
+    assert "openvino (needs something): pip install" in engines.engine_note("torch")
+
+
+def test_a_network_that_paints_something_else_is_not_written(tmp_path):
+    pytest.importorskip("openvino")
+    built = {"name": "realtime", "width": 8, "blocks": 1}
+    network, metadata = networks.build(**built), load_network("kandinsky")[1] | {"network": built}
+    path = tmp_path / "mine.v2.safetensors"
+    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+        config = compose("export", [f"model={path}", "format=openvino", f"output={tmp_path}/out"])
+    torch.nn.init.constant_(network.layers[-2].bias, torch.nan)
+    write_network(path, network, metadata)
+    with pytest.raises(RuntimeError, match="differs"):
+        export(config)
+    assert not (tmp_path / "out").exists()
+    torch.nn.init.constant_(network.layers[-2].bias, 0)
+    write_network(path, network, metadata)
+    assert export(config).name == "mine.v2.xml"
 
 
 def test_mistakes_are_told_in_one_line(command, refused):

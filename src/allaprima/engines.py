@@ -1,7 +1,7 @@
 """What computes a network: PyTorch always, OpenVINO or ONNX Runtime where they are installed and faster."""
 
 import importlib.util
-import sys
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from allaprima.precision import fastest_precision
 Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
 
 INPUT, OUTPUT = "photographs", "pastiches"
-EXAMPLE = torch.rand(2, 3, 4 * SMALLEST + 1, 4 * SMALLEST + 2)
+EXAMPLE = torch.full((2, 3, 4 * SMALLEST + 1, 4 * SMALLEST + 2), 0.5)
 
 
 def torch_engine(network: nn.Module) -> Paint:
@@ -63,7 +63,13 @@ def openvino_compiled(model: Any, precision: str) -> Paint:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
     compiled = openvino.Core().compile_model(model, "CPU", settings)
-    return lambda photos: torch.from_numpy(compiled([photos.contiguous().numpy()])[0])
+    turns = threading.Lock()  # one request at a time: a Stylizer may be called from several threads
+
+    def paint(photos: Tensor) -> Tensor:
+        with turns:
+            return torch.from_numpy(compiled([photos.contiguous().numpy()])[0].copy())
+
+    return paint
 
 
 def onnx_bytes(network: nn.Module, properties: Mapping[str, str] | None = None) -> bytes:
@@ -100,15 +106,22 @@ def missing_packages(engine: str) -> list[str]:
     return [package for package in ENGINES[engine][1] if importlib.util.find_spec(package) is None]
 
 
+def by_speed() -> list[str]:
+    """Names of the engines, the fastest on this processor first."""
+    if fastest_precision("cpu") == "bf16-mixed":  # in which ONNX Runtime does not compute
+        return ["openvino", "torch", "onnxruntime"]
+    return ["openvino", "onnxruntime", "torch"]
+
+
 def fastest_engine(network: nn.Module) -> tuple[str, Paint]:
-    """The fastest engine that is installed, its name and itself; a faster one that is missing is named on stderr."""
-    order = ["openvino", "onnxruntime", "torch"]
-    if fastest_precision("cpu") == "bf16-mixed":
-        order.remove("onnxruntime")  # which has no bfloat16 on a processor
-    for name in order:
-        if missing := missing_packages(name):
-            wanted = ", ".join(missing)
-            print(f"{name} would be faster but needs {wanted}: pip install 'allaprima[fast]'", file=sys.stderr)
-        else:
-            break
+    """The fastest engine that is installed: its name and itself."""
+    name = next(name for name in by_speed() if not missing_packages(name))
     return name, ENGINES[name][0](network)
+
+
+def engine_note(engine: str) -> str:
+    """What is to be said of an engine in use: which faster ones are passed over, and why."""
+    order = by_speed()
+    faster = [f"{name} (needs {', '.join(missing_packages(name))})" for name in order[: order.index(engine)]]
+    advice = f"; faster would be {' or '.join(faster)}: pip install 'allaprima[fast]'" if faster else ""
+    return f"computed by {engine}{advice}"

@@ -1,5 +1,6 @@
 """Networks as files for other programs: ONNX and OpenVINO, checked against PyTorch before they are written."""
 
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -10,14 +11,15 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from allaprima.data.photos import held_out_photos, readable
-from allaprima.engines import missing_packages, onnx_bytes, onnx_session, openvino_compiled, openvino_model
+from allaprima.engines import Paint, missing_packages, onnx_bytes, onnx_session, openvino_compiled, openvino_model
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, read_picture, write_atomically
-from allaprima.network_file import load_network
+from allaprima.network_file import load_network, network_path
+from allaprima.networks.sizes import SMALLEST
 
 FORMATS = {"onnx": "onnxruntime", "openvino": "openvino"}
 LEAST_DECIBELS = 40
-# Short sides at which an exported network is checked: odd ones, since a network works on cells of 4 pixels.
+# Short sides at which an exported network is checked, no multiples of 4, which are the cells that a network works on.
 CHECKED = (161, 202, 255)
 
 
@@ -34,54 +36,60 @@ def export(config: DictConfig) -> Path:
         raise UserError(f"format={config.format}: take one of {', '.join(FORMATS)}")
     if missing := missing_packages(FORMATS[config.format]):
         raise UserError(f"format={config.format} needs {', '.join(missing)}: pip install 'allaprima[export]'")
-    network, metadata = load_network(config.model or config.style.name)
-    name = Path(str(config.model)).stem if config.model else config.style.name
-    photos = [read_picture(path).image[None] for path in readable(held_out_photos(config.photos))]
+    path = network_path(config.model or config.style.name)
+    network, metadata = load_network(path)
+    photos = []
+    for photo, short in zip(readable(held_out_photos(config.photos)), itertools.cycle(CHECKED), strict=False):
+        content = at_short_side(read_picture(photo).image[None], short)
+        if min(content.shape[-2:]) < SMALLEST:
+            raise UserError(
+                f"{photo} is smaller than the {SMALLEST} pixels that an exported network needs: leave it out"
+            )
+        photos.append(content)
     write = write_onnx if config.format == "onnx" else write_openvino
-    path, decibels = write(Path(str(config.output)) / name, network, metadata, photos)
-    print(f"{path}: as PyTorch paints, to {decibels:.0f} dB or better on {len(photos)} photographs, in float32")
-    return path
+    file, decibels = write(Path(str(config.output)), path.stem, network, metadata, photos)
+    print(f"{file}: as PyTorch paints, to {decibels:.0f} dB or better on {len(photos)} photographs, in float32")
+    return file
 
 
-def write_onnx(stem: Path, network: nn.Module, metadata: dict[str, Any], photos: list[Tensor]) -> tuple[Path, float]:
-    """Write STEM.onnx, the metadata among its properties; return its path and the least PSNR in decibels."""
+def write_onnx(
+    folder: Path, name: str, network: nn.Module, metadata: dict[str, Any], photos: list[Tensor]
+) -> tuple[Path, float]:
+    """Write NAME.onnx, the metadata among its properties; return its path and the least PSNR in decibels."""
     content = onnx_bytes(network, {"allaprima": json.dumps(metadata)})
-    decibels = checked(onnx_session(content), network, photos)
-    path = stem.with_suffix(".onnx")
+    decibels = least_psnr(onnx_session(content), network, photos)
+    path = folder / f"{name}.onnx"
     write_atomically(path, content)
     return path, decibels
 
 
 def write_openvino(
-    stem: Path, network: nn.Module, metadata: dict[str, Any], photos: list[Tensor]
+    folder: Path, name: str, network: nn.Module, metadata: dict[str, Any], photos: list[Tensor]
 ) -> tuple[Path, float]:
-    """Write STEM.xml and STEM.bin, the metadata as runtime information; return the first and the least PSNR."""
+    """Write NAME.xml and NAME.bin, the metadata as runtime information; return the first and the least PSNR."""
     import openvino
 
     model = openvino_model(network)
     model.set_rt_info(json.dumps(metadata), "allaprima")
-    decibels = checked(openvino_compiled(model, "f32"), network, photos)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "network.xml"
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "network.xml"
         openvino.save_model(model, file, compress_to_fp16=True)
+        decibels = least_psnr(openvino_compiled(openvino.Core().read_model(file), "f32"), network, photos)
         for suffix in (".bin", ".xml"):  # the description last: without its weights it would be no network
-            write_atomically(stem.with_suffix(suffix), file.with_suffix(suffix).read_bytes())
-    return stem.with_suffix(".xml"), decibels
+            write_atomically(folder / f"{name}{suffix}", file.with_suffix(suffix).read_bytes())
+    return folder / f"{name}.xml", decibels
 
 
-def checked(paint: Any, network: nn.Module, photos: list[Tensor]) -> float:
-    """The least PSNR in decibels of an exported network against PyTorch, in float32, on photographs of odd sizes.
+def least_psnr(paint: Paint, network: nn.Module, photos: list[Tensor]) -> float:
+    """The least PSNR in decibels of an exported network against PyTorch, in float32, on photographs (1, 3, H, W).
 
     Raises:
         RuntimeError: it paints something else.
     """
-    decibels = []
-    for photo, short in zip(photos, CHECKED * len(photos), strict=False):
-        content = at_short_side(photo, short)
-        with torch.inference_mode():
-            decibels.append(psnr(paint(content), network.eval()(content)))
-    if min(decibels) < LEAST_DECIBELS:
-        raise RuntimeError(f"the exported network differs from PyTorch's: {min(decibels):.1f} dB")
+    with torch.inference_mode():
+        decibels = [psnr(paint(photo), network.eval()(photo)) for photo in photos]
+    if not all(value >= LEAST_DECIBELS for value in decibels):
+        raise RuntimeError(f"the exported network differs from PyTorch's: {decibels} dB")
     return min(decibels)
 
 

@@ -99,7 +99,7 @@ def optimize(
 
 
 def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) -> Iteration:
-    """L-BFGS with a line search that ensures descent (Byrd et al. 1995).
+    """L-BFGS (Liu and Nocedal 1989) with a line search that ensures descent (More and Thuente 1994).
 
     Values beyond [0, 1] count as clipped: as scipy's bounds, that range would take a tenth more time and gain nothing.
     """

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
+from allaprima.engines import engine_note
 from allaprima.errors import UserError
 from allaprima.images import WRITE_OPTIONS, ImageError, Picture, read_picture, write_picture
 from allaprima.settings import check_number, check_switch, check_whole
@@ -47,7 +48,7 @@ def paint_files(config: DictConfig) -> list[Path]:
         else:
             written.append(output)
             tqdm.write(f"{photo.name} as {painting['title']} ({painting['artist']}): {output}", file=sys.stdout)
-    print(f"computed by {stylizer.engine}")
+    print(engine_note(stylizer.engine))
     if "worth" in stylizer.metadata:
         print(worth_note(stylizer.metadata["worth"]))
     if failures:

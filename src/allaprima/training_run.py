@@ -129,9 +129,12 @@ def initial_network(config: DictConfig) -> tuple[nn.Module, dict[str, Any] | Non
     """
     if config.init == "scratch":
         return networks.build(**config.network), None
-    network, metadata = load_network(config.init)
-    if metadata["network"] != OmegaConf.to_container(config.network):
+    begun, metadata = load_network(config.init)
+    wanted = OmegaConf.to_container(config.network)
+    if metadata["network"] | {"grain": config.network.grain} != wanted:  # grain alone is no matter of weights
         raise UserError(f"init={config.init} is {metadata['network']}: set network to the same, or use init=scratch")
+    network = networks.build(**wanted)
+    network.load_state_dict(begun.state_dict())
     return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata.get("init")}
 
 

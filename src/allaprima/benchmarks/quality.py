@@ -23,11 +23,13 @@ from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
 from allaprima.objective import load_objective
 from allaprima.settings import check_whole
+from allaprima.style import Style
 from allaprima.training import StyleTransfer
-from allaprima.training_run import train
+from allaprima.training_run import check_settings, train
 
 PLAIN_LEARNING_RATE = 1e-3
 PLAIN, OURS = "plain loop", "this trainer"
+CURVES, SETTINGS, STATE = "curves.csv", "settings.yaml", "state"
 
 
 class Point(NamedTuple):
@@ -100,10 +102,9 @@ def objective(loss: PerceptualLoss, photos: Tensor, pastiches: Tensor) -> float:
 
 def plain_curve(config: DictConfig) -> None:
     """Train with the plain loop, or go on with it: float32, Adam at a constant rate, from random weights."""
-    style, loss = load_objective(config.loss, config.style)
-    curves = Curves(curves_path(config, style.name))
-    benchmark = config.benchmark
-    state = Path(str(config.runs)) / "quality" / f"{style.name}_plain.ckpt"
+    _, loss = load_objective(config.loss, config.style)
+    folder, benchmark = Path(config.benchmark.output), config.benchmark
+    curves, state = Curves(folder / CURVES), folder / STATE / "plain.ckpt"
     pl.seed_everything(config.seed, verbose=False)
     network = plain_johnson(config.network.width, config.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), PLAIN_LEARNING_RATE)
@@ -128,25 +129,21 @@ def plain_curve(config: DictConfig) -> None:
             if step % benchmark.plain_every == 0 or step == benchmark.plain_steps:
                 measured = objective(loss, data.validation, painted(network, data.validation))
                 curves.add(Point(PLAIN, step, seconds, measured))
-                state.parent.mkdir(parents=True, exist_ok=True)
                 kept = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-                torch.save(kept | {"step": step, "seconds": seconds}, state)
+                content = io.BytesIO()
+                torch.save(kept | {"step": step, "seconds": seconds}, content)
+                write_atomically(state, content.getvalue())
 
 
 def our_curve(config: DictConfig) -> None:
     """Train as scripts/train.py does, or go on with it."""
     style, loss = load_objective(config.loss, config.style)
-    curves = Curves(curves_path(config, style.name))
+    folder = Path(config.benchmark.output)
     data = Photographs(seed=config.seed, **config.data)
-    runs = Path(str(config.runs)) / "quality"
+    runs = folder / STATE
     begun = list(runs.glob(f"{style.name}/*/checkpoints/last.ckpt"))
     settings = OmegaConf.merge(config, {"runs": str(runs), "resume": "last" if begun else None})
-    train(settings, [Referee(curves, loss, data.validation)])
-
-
-def curves_path(config: DictConfig, style: str) -> Path:
-    """Where the points of a painting are kept."""
-    return Path(str(config.benchmark.output)) / f"{style}.csv"
+    train(settings, [Referee(Curves(folder / CURVES), loss, data.validation)])
 
 
 def benchmark_quality(config: DictConfig) -> None:
@@ -155,26 +152,29 @@ def benchmark_quality(config: DictConfig) -> None:
     That is the plain loop's seconds at its last step over this trainer's to an objective as low, 0 if it never is.
 
     Raises:
-        UserError: a setting that cannot be.
+        UserError: a setting that cannot be, or a folder that holds the results of other settings.
     """
-    for name in ("size", "plain_steps", "plain_every"):
-        check_whole(config, f"benchmark.{name}", least=32 if name == "size" else 1)
+    check_settings(config)
+    for name, least in (("size", 32), ("plain_steps", 1), ("plain_every", 1)):
+        check_whole(config, f"benchmark.{name}", least)
+    for side in ("benchmark.size", "data.validation_size"):
+        if OmegaConf.select(config, side) % 4:
+            raise UserError(f"{side}={OmegaConf.select(config, side)}: the plain loop needs a multiple of 4")
+    if config.trainer.accelerator != "cpu":
+        raise UserError("the benchmark of quality is of a processor: leave out trainer=")
     style, _ = load_objective(config.loss, config.style)
-    path = curves_path(config, style.name)
+    folder = Path(str(config.benchmark.output)) / style.name
+    config.benchmark.output = str(folder)
+    keep_settings(folder, config, style)
     for contender, last, measure in (
         (PLAIN, config.benchmark.plain_steps, plain_curve),
         (OURS, config.trainer.max_steps, our_curve),
     ):
-        done = [point.step for point in Curves(path).of(contender)]
-        if done and max(done) > last:
-            raise UserError(
-                f"{path} holds {max(done)} steps of the {contender} where {last} are asked for: move it away"
-            )
-        if last not in done:
+        if last not in [point.step for point in Curves(folder / CURVES).of(contender)]:
             apart(measure, config)
-    curves = Curves(path)
+    curves = Curves(folder / CURVES)
     plain, ours = curves.of(PLAIN), curves.of(OURS)
-    write_plot(path.with_suffix(".png"), plain, ours, style.title)
+    write_plot(folder / "curves.png", plain, ours, style.title)
     side = config.data.validation_size
     print(f"{style.title}: the objective on held-out photographs of {side} x {side}, in float32")
     print(f"{'':14}{'step':>6}{'seconds':>9}{'objective':>11}")
@@ -182,6 +182,23 @@ def benchmark_quality(config: DictConfig) -> None:
         print(f"{point.contender:14}{point.step:6}{point.seconds:9.0f}{point.objective:11.4f}")
     reached = [point.seconds for point in ours if point.objective <= plain[-1].objective]
     print(f"speedup {plain[-1].seconds / reached[0] if reached else 0:.1f}")
+
+
+def keep_settings(folder: Path, config: DictConfig, style: Style) -> None:
+    """Write what a result depends on into its folder.
+
+    Raises:
+        UserError: the folder holds the result of something else.
+    """
+    names = ("loss", "network", "data", "trainer", "optimizer", "seed", "init")
+    settings = {name: OmegaConf.select(config, name) for name in names}
+    settings |= {"painting": {"sha256": style.sha256, "size": config.style.size}}
+    settings |= {"plain": {name: config.benchmark[name] for name in ("size", "plain_steps", "plain_every")}}
+    text = OmegaConf.to_yaml(OmegaConf.create(settings), resolve=True)
+    path = folder / SETTINGS
+    if path.exists() and path.read_text() != text:
+        raise UserError(f"{folder} holds results of other settings, see {path}: move it away to start anew")
+    write_atomically(path, text.encode())
 
 
 def write_plot(path: Path, plain: list[Point], ours: list[Point], title: str) -> None:

@@ -17,7 +17,7 @@ class Johnson(nn.Module):
 
     def __init__(self, width: int = 32, blocks: int = 5, grain: float = 0.0) -> None:
         super().__init__()
-        self.grain = Grain(grain)
+        self.grain = Grain(grain) if grain else nn.Identity()
         self.layers = nn.Sequential(
             ConvNorm(3, width, 9),
             nn.ReLU(inplace=True),

@@ -20,7 +20,7 @@ class Realtime(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 5, grain: float = 0.0) -> None:
         super().__init__()
-        self.grain = Grain(grain)
+        self.grain = Grain(grain) if grain else nn.Identity()
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(CELL),
             ConvNorm(3 * CELL**2, width, 3),

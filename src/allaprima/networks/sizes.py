@@ -21,7 +21,7 @@ def at_any_size(layers: Callable[[Tensor], Tensor], photos: Tensor) -> Tensor:
     """
     height, width = photos.shape[-2:]
     # By index, since engines that load an exported network know no padding by an amount that depends on the size.
-    rows, columns = (torch.arange(multiple(side)).clamp(max=side - 1).to(photos.device) for side in (height, width))
+    rows, columns = (torch.arange(multiple(side), device=photos.device).clamp(max=side - 1) for side in (height, width))
     painted = layers(photos[:, :, rows][:, :, :, columns].contiguous(memory_format=torch.channels_last))
     return torch.sigmoid(painted.float())[..., :height, :width]
 
