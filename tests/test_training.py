@@ -41,7 +41,7 @@ def validation(folder):
 
 
 def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
-    wider = ("network.width=16", "optimizer.learning_rate=5e-3")
+    wider = ("network.width=16", "network.grain=0.02", "optimizer.learning_rate=5e-3")
     path = run.train(configuration(*SMALL, *wider, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=15"))
     folder = path.parents[1]
     assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
@@ -56,7 +56,7 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
         metadata = json.loads(file.metadata()["allaprima"])
         assert all(file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
     assert metadata["init"] is None
-    assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1, "grain": 0.1}
+    assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1, "grain": 0.02}
     assert metadata["style"]["artist"] == "Wassily Kandinsky"
     assert metadata["loss_network"].startswith("craft-vgg16-4a5efbfb")
     assert metadata["loss"]["content_weight"] == configuration().loss.content_weight
