@@ -75,9 +75,14 @@ def openvino_compiled(model: Any, precision: str) -> Paint:
 def onnx_bytes(network: nn.Module, properties: Mapping[str, str] | None = None) -> bytes:
     """A network as an ONNX file with such properties, for any batch and any size of 16 pixels or more a side."""
     sides = {0: Dim("batch"), 2: Dim("height", min=SMALLEST), 3: Dim("width", min=SMALLEST)}
-    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
     program = torch.onnx.export(
-        network.eval(), (EXAMPLE,), dynamo=True, dynamic_shapes=(sides,), verbose=False, **names
+        network.eval(),
+        (EXAMPLE,),
+        dynamo=True,
+        dynamic_shapes=(sides,),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        verbose=False,
     )
     program.model.metadata_props.update(properties or {})
     return program.model_proto.SerializeToString()

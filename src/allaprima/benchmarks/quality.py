@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.benchmarks.turns import apart
+from allaprima.comparison_page import encoded
 from allaprima.data.module import Photographs
 from allaprima.data.photos import StepBatches, TrainingSamples
 from allaprima.errors import UserError
@@ -211,6 +212,4 @@ def write_plot(path: Path, plain: list[Point], ours: list[Point], title: str) ->
     axes.axhline(plain[-1].objective, color="grey", linewidth=0.8, linestyle="--")
     axes.set(xscale="log", xlabel="seconds of training", ylabel="objective on held-out photographs", title=title)
     axes.legend()
-    encoded = io.BytesIO()
-    figure.savefig(encoded, format="png", dpi=120)
-    write_atomically(path, encoded.getvalue())
+    write_atomically(path, encoded(figure, 120))
