@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
 from PIL import Image
 
 from allaprima.data.photos import packaged_photos
@@ -114,22 +113,25 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     whole = command("benchmark.py", *small)
     assert whole.returncode == 0, whole.stderr
     folder = tmp_path / "benchmarks/quality/udnie"
-    rows = (folder / "curves.csv").read_text().splitlines()
-    contenders = [("plain loop", "2"), ("plain loop", "4"), ("this trainer", "4"), ("this trainer", "8")]
-    assert [tuple(row.split(",")[:2]) for row in rows[1:]] == contenders
+    rows = {name: (folder / name / "curve.csv").read_text().splitlines() for name in ("plain", "trainer")}
+    assert {name: [row.split(",")[0] for row in lines] for name, lines in rows.items()} == {
+        "plain": ["step", "2", "4"],
+        "trainer": ["step", "4", "8"],
+    }
     assert re.fullmatch(r"speedup \d+\.\d", whole.stdout.splitlines()[-1])
-    assert Image.open(folder / "curves.png").width > 400
+    assert all(Image.open(folder / name).width > 400 for name in ("curves.png", "sheet.png"))
 
-    objectives = {row.rpartition(",")[2] for row in rows if row.startswith("plain")}
-    state = torch.load(folder / "state/plain.ckpt", weights_only=True)
-    assert state["step"] == 4
-    (folder / "curves.csv").write_text("\n".join(row for row in rows if not row.startswith("plain loop,4")) + "\n")
-    shutil.rmtree(folder / "state")
+    for file in (folder / "plain/state/last.ckpt", folder / "sheet.png"):
+        file.unlink()
+    (folder / "plain/curve.csv").write_text("\n".join(rows["plain"][:2]))
     again = command("benchmark.py", *small)
     assert again.returncode == 0, again.stderr
-    rows = (folder / "curves.csv").read_text().splitlines()
-    assert objectives == {row.rpartition(",")[2] for row in rows if row.startswith("plain")}
+    redone = (folder / "plain/curve.csv").read_text().splitlines()
+    assert [row.rpartition(",")[2] for row in redone] == [row.rpartition(",")[2] for row in rows["plain"]]
+    assert (folder / "trainer/curve.csv").read_text().splitlines() == rows["trainer"]
+    assert (folder / "sheet.png").exists()
 
+    refused(command("benchmark.py", *small, "optimizer.learning_rate=1"), "trainer holds", "other settings")
     refused(command("benchmark.py", *small, "seed=1"), "other settings", "move it away")
     refused(command("benchmark.py", *small, "benchmark.size=33"), "multiple of 4")
     refused(command("benchmark.py", *small, "network=realtime"), "network=")

@@ -40,7 +40,7 @@ def test_every_engine_paints_the_same_picture(name, kind, network, photos):
     for package in engines.missing_packages(name):
         pytest.importorskip(package)
     if kind != "carried":
-        network = networks.build(kind, width=16, blocks=1, grain=0.1).eval()
+        network = networks.build(kind, width=16, blocks=1, painting_grain=0.1).eval()
     assert painted_alike(engines.ENGINES[name][0](network), network, photos, 38)
 
 
@@ -69,8 +69,14 @@ def test_openvino_files_paint_the_same_picture_and_say_what_they_are(command, ne
 
 def test_engines_that_are_not_installed_are_passed_over_and_named(monkeypatch):
     monkeypatch.setattr(engines, "missing_packages", lambda name: [] if name == "torch" else ["something"])
-    assert Stylizer.load("kandinsky").engine == "torch"
-    assert "openvino (needs something): pip install" in engines.engine_note("torch")
+    assert Stylizer.load("kandinsky").engine == engines.engine_for(100) == "torch"
+    assert "openvino (needs something): pip install" in engines.engine_note("torch", 100)
+
+
+def test_an_engine_that_starts_slowly_is_for_many_pictures(monkeypatch):
+    monkeypatch.setattr(engines, "missing_packages", lambda name: [])
+    assert engines.engine_for(100) == "openvino" and engines.engine_note("openvino", 100) == "computed by openvino"
+    assert engines.engine_for(1) == "torch" and engines.engine_note("torch", 1) == "computed by torch"
 
 
 def test_a_network_that_paints_something_else_is_not_written(tmp_path):

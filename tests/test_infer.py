@@ -64,6 +64,8 @@ def test_batches_sizes_and_pillow_images(stylizer):
     assert torch.equal(stylizer(photos, size=400), stylizer(photos))
     image = Image.fromarray(np.zeros((30, 50, 4), np.uint8))
     assert stylizer(image).size == (50, 30)
+    image.getexif()[0x0112] = 6
+    assert stylizer(image).size == (30, 50)
 
 
 def test_the_photos_own_size_orientation_and_alpha(tmp_path):
@@ -95,7 +97,8 @@ def test_files_folders_and_patterns(tmp_path, photo):
     assert everything == ["album/deep/two_kandinsky.png", "album/one_kandinsky.jpg", "photo_kandinsky.png"]
     assert names(f"input={tmp_path}") == everything
     assert names(f"input={tmp_path / 'album'}") == ["deep/two_kandinsky.png", "one_kandinsky.jpg"]
-    assert names(f"input='{tmp_path}/album/**/*.t*'", "suffix=.webp") == ["two_kandinsky.webp"]
+    assert names(f"input='{tmp_path}/album/**/*.t*'", "suffix=.webp") == ["deep/two_kandinsky.webp"]
+    assert names(f"input='{tmp_path}/**/*.jpg'") == ["album/one_kandinsky.jpg"]
     assert names(f"input=[{photo},{deep}]") == ["photo_kandinsky.png", "two_kandinsky.png"]
 
 

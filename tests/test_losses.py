@@ -77,6 +77,45 @@ def test_objective_is_the_weighted_sum_and_zero_where_it_should_be(vgg, objectiv
     assert same.style.item() == pytest.approx(0, abs=1e-8)
 
 
+def test_the_terms_are_those_of_the_papers(vgg):
+    photo, pastiche, painting = torch.rand(3, 1, 3, 32, 32)
+    style_layers = ["relu1_2", "relu3_3"]
+    content, *styles = (
+        [vgg(image, [layer])[layer] for image in (pastiche, target)]
+        for layer, target in (("relu3_3", photo), *((layer, painting) for layer in style_layers))
+    )
+    grams = [[gram_matrix(features) for features in pair] for pair in styles]
+    distances = [(gram - target).square().sum() for gram, target in grams]
+    channels = [gram.shape[1] for gram, _ in grams]
+    apart = (content[0] - content[1]).square().sum()
+    variation = losses.total_variation(pastiche)
+    expected = {
+        # |F - P|^2 / (C H W); the sum over layers of |G - A|^2 with G over C H W; total variation as a sum.
+        "johnson": (
+            apart / content[0].numel(),
+            sum(square / c**2 for square, c in zip(distances, channels, strict=True)),
+            variation,
+        ),
+        # |F - P|^2 / 2; E_l with weights w_l = 1 / layers.
+        "gatys": (
+            apart / 2,
+            sum(square / (4 * c**2) for square, c in zip(distances, channels, strict=True)) / len(style_layers),
+            variation,
+        ),
+        # Ratios, the mean over layers; total variation a pixel and colour.
+        "relative": (
+            apart / content[1].square().sum(),
+            sum(square / pair[1].square().sum() for square, pair in zip(distances, grams, strict=True)) / 2,
+            variation / pastiche.numel(),
+        ),
+    }
+    assert expected.keys() == losses.OBJECTIVES.keys()
+    for objective, terms in expected.items():
+        loss = make_loss(vgg, painting, objective)
+        found = loss(pastiche, loss.content_features(photo))
+        assert torch.allclose(torch.stack(found[1:]), torch.stack([term.squeeze() for term in terms]), rtol=1e-4)
+
+
 def test_gradient_reaches_the_pastiche_and_nothing_else(vgg):
     photo = torch.rand(1, 3, 32, 32)
     loss = make_loss(vgg, torch.rand(1, 3, 32, 32))

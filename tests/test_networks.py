@@ -31,13 +31,14 @@ def test_grain_keeps_even_places_from_coming_out_even():
     even = torch.full((1, 3, 300, 64), 0.5)
     torch.manual_seed(0)
     smooth = Johnson(8, 1)
-    grainy = Johnson(8, 1, grain=0.1)
+    grainy = Johnson(8, 1, grain=0.1, painting_grain=0.05)
     grainy.load_state_dict(smooth.state_dict())
     plain, varied = (network(even)[..., 16:-16, 16:-16].std((2, 3)) for network in (smooth, grainy))
     assert (plain < 1e-4).all() and (varied > 1e-3).all()
     assert torch.equal(grainy(even), grainy(even))
     assert torch.allclose(grainy.grain(even)[..., :44, :], grainy.grain(even)[..., 256:, :])
     assert torch.allclose((grainy.grain(even) - even).std(), torch.tensor(0.1), atol=0.005)
+    assert torch.allclose((grainy.eval().grain(even) - even).std(), torch.tensor(0.05), atol=0.0025)
 
 
 def test_unknown_networks_are_refused():

@@ -1,6 +1,8 @@
 import csv
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +13,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch.optim.swa_utils import AveragedModel
 
 from allaprima import training_run as run
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
+from allaprima.style import shipped_style
+from allaprima.training import moving_average, rate_share
 
 from .conftest import TOP
 
@@ -41,7 +46,7 @@ def validation(folder):
 
 
 def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
-    wider = ("network.width=16", "network.grain=0.02", "optimizer.learning_rate=5e-3")
+    wider = ("network.width=16", "network.grain=0.02", "network.painting_grain=0.01", "optimizer.learning_rate=5e-3")
     path = run.train(configuration(*SMALL, *wider, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=15"))
     folder = path.parents[1]
     assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
@@ -56,7 +61,11 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
         metadata = json.loads(file.metadata()["allaprima"])
         assert all(file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
     assert metadata["init"] is None
-    assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1, "grain": 0.02}
+    assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1, "grain": 0.02, "painting_grain": 0.01}
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    for name, kept in load_file(path).items():
+        assert torch.equal(kept, checkpoint[f"averaged.module.{name}"].half())
+        assert not torch.equal(kept, checkpoint[f"network.{name}"].half())
     assert metadata["style"]["artist"] == "Wassily Kandinsky"
     assert metadata["loss_network"].startswith("craft-vgg16-4a5efbfb")
     assert metadata["loss"]["content_weight"] == configuration().loss.content_weight
@@ -67,7 +76,7 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
 
 def start(folder, *overrides):
     return subprocess.Popen(
-        [sys.executable, TOP / "scripts" / "train.py", *SMALL, "trainer.max_steps=12", f"runs={folder}", *overrides],
+        [sys.executable, TOP / "scripts" / "train.py", *SMALL, "trainer.max_steps=14", f"runs={folder}", *overrides],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -94,7 +103,7 @@ def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
     (other,) = (tmp_path / "whole" / "kandinsky").iterdir()
     assert [path.name for path in (tmp_path / "killed" / "kandinsky").iterdir()] == [folder.name]
     mine, theirs = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (folder, other))
-    assert mine["global_step"] == theirs["global_step"] == 12
+    assert mine["global_step"] == theirs["global_step"] == 14
     assert mine["counts"]["images_seen"] == theirs["counts"]["images_seen"]
     assert all(torch.equal(mine["state_dict"][name], value) for name, value in theirs["state_dict"].items())
     networks = [load_file(path / "models" / "kandinsky.safetensors") for path in (folder, other)]
@@ -114,6 +123,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         ([f"resume={checkpoint}"], "has its 4 steps"),
         ([f"resume={tmp_path / 'missing.ckpt'}"], "no such file"),
         ([f"resume={__file__}"], "no checkpoint"),
+        ([f"resume={shutil.copy(checkpoint, tmp_path)}"], "not in a run's folder"),
         (["resume=last", "runs=elsewhere"], "nothing to resume"),
     ):
         with pytest.raises(UserError, match=words):
@@ -132,12 +142,13 @@ def test_wandb_stays_offline_without_a_key(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("loss", ["johnson", "gatys"])
-def test_the_other_objectives_train_towards_any_picture(tmp_path, loss):
+def test_the_other_objectives_train_towards_any_picture_in_float32(tmp_path, loss, capsys):
     (painting,) = packaged_photos(["skimage/data/coffee.png"])
     mine = ("loss.weights=craft", "loss.depth=16", f"style.image={painting}", "style.size=64")
-    steps = ("trainer.max_steps=4", "data.workers=0")
+    steps = ("trainer.max_steps=4", "data.workers=0", "trainer.precision=32-true")
     path = run.train(configuration(*SMALL, f"runs={tmp_path}", f"loss={loss}", *mine, *steps))
     assert path.name == "coffee.safetensors"
+    assert "computing in 32-true" in capsys.readouterr().out
 
 
 def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
@@ -152,6 +163,36 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
         run.train(configuration(*small, f"init={first}", "network.width=16"))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "start"),
+    [([], "starry_night"), (["style=udnie"], "kandinsky"), (["network.width=8"], None), (["init=scratch"], None)],
+)
+def test_a_run_begins_with_the_network_of_another_painting(overrides, start):
+    config = configuration(*overrides)
+    _, ancestor = run.initial_network(config, shipped_style(config.style.name))
+    assert (ancestor and ancestor["style"]) == start
+
+
+def test_the_rate_rises_stays_and_falls():
+    shares = [rate_share(step, steps=100, warmup=10, decay_share=0.4) for step in range(101)]
+    assert shares[0] == 0.1 and shares[9:61] == [1.0] * 52
+    assert shares[80] == pytest.approx(0.5) and shares[100] == 0
+    assert all(later < earlier for earlier, later in itertools.pairwise(shares[60:]))
+    assert rate_share(0, steps=1, warmup=0, decay_share=0) == 1
+
+
+def test_the_average_of_weights_forgets_the_start_soon_and_noise_late():
+    averaged = AveragedModel(torch.nn.Linear(1, 1, bias=False), multi_avg_fn=moving_average(0.9))
+    current = torch.nn.Linear(1, 1, bias=False)
+    values = []
+    for step in range(300):
+        torch.nn.init.constant_(current.weight, 100 if step == 0 else float(step % 2))
+        averaged.update_parameters(current)
+        values.append(averaged.module.weight.item())
+    assert values[0] == 100 and values[30] < 1  # with 0.9 from the start, 100 * 0.9 ** 30 = 4 of it would be left
+    assert values[-1] == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_run_that_diverges_says_so(tmp_path):
     settings = ("optimizer.learning_rate=1e30", "trainer.max_steps=8", "data.workers=0")
     with pytest.raises(UserError, match="no number any more"):
@@ -163,11 +204,15 @@ MISTAKEN = (
     "trainer.precision=half",
     "trainer=gpu",
     "optimizer.learning_rate=fast",
+    "optimizer.average_decay=2",
     "loss.tv_weight=nan",
     "loss.depth=11",
     "loss.style_layers=relu3_3",
     "data.batch_size=two",
     "data.size=8",
+    "network.width=0",
+    "network.grain=much",
+    "seed=4294967296",
 )
 
 

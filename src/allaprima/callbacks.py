@@ -28,7 +28,7 @@ class SampleSheet(Callback):
             return
         photos = torch.cat([photos for (photos,) in trainer.val_dataloaders])[:ROWS].to(module.device)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            pastiches = module.network(photos.contiguous(memory_format=torch.channels_last))
+            pastiches = module.averaged(photos.contiguous(memory_format=torch.channels_last))
         rows = torch.stack([photos, pastiches.float()], 1).flatten(0, 1)
         path = self.folder / f"step_{trainer.global_step:06d}.png"
         write_picture(path, Picture(make_grid(rows, nrow=2, padding=4, pad_value=1).cpu(), None))

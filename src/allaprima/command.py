@@ -26,6 +26,9 @@ def mistakes_in_one_line() -> Iterator[None]:
         fail(f"{error}; a value with spaces, brackets or = needs quotes within quotes: 'name=\"value\"'")
     except (UserError, HydraException, OmegaConfBaseException) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 

@@ -192,6 +192,11 @@ def write_sheet(path: Path, evidence: Evidence) -> None:
         descent = race.optimizer[start]
         row |= {f"optimizer, {number} iterations": picture for number, picture in sorted(descent.pictures.items())}
         rows.append((f"{race.name}, {race.size} pixels", row))
+    write_atomically(path, encoded(picture_table(rows), 130))
+
+
+def picture_table(rows: Sequence[tuple[str, Mapping[str, Tensor]]]) -> Figure:
+    """Rows of pictures, (1, 3, H, W) in [0, 1] by caption, each with its label."""
     columns = max(len(row) for _, row in rows)
     figure = Figure((2.6 * columns, 2.75 * len(rows)), layout="constrained")
     for axes_row, (label, row) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
@@ -201,7 +206,7 @@ def write_sheet(path: Path, evidence: Evidence) -> None:
             axes.imshow(to_image(picture[0]))
             axes.set_title(name, fontsize=9)
         axes_row[0].set_ylabel(label, fontsize=9)
-    write_atomically(path, encoded(figure, 130))
+    return figure
 
 
 def encoded(figure: Figure, dots_per_inch: int) -> bytes:
@@ -230,6 +235,8 @@ def machine(engine: str) -> dict[str, str]:
     return {
         "processor": f"{names[0] if names else 'unknown processor'}, {torch.get_num_threads()} threads",
         "precision": fastest_precision("cpu"),
-        "versions": ", ".join(f"{package} {version(package)}" for package in ("torch", "scipy", "allaprima")),
+        "versions": ", ".join(
+            f"{package} {version(package)}" for package in sorted({"torch", "scipy", "allaprima", engine})
+        ),
         "engine": engine,
     }

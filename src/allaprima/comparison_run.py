@@ -19,7 +19,7 @@ from allaprima.memory import keep_freed_memory
 from allaprima.network_file import network_path, write_network
 from allaprima.objective import fast_on_cpu, load_objective
 from allaprima.optimizer import optimize
-from allaprima.settings import check_names, check_sides, check_switch, check_whole
+from allaprima.settings import check_names, check_seed, check_sides, check_switch, check_whole
 from allaprima.shipped import shipped_names
 from allaprima.style import Style
 from allaprima.stylizer import Stylizer
@@ -79,7 +79,8 @@ def compare(config: DictConfig) -> Path:
             str(size): {start: median_worth(of_size, name, start)[0] for start in config.starts}
             for size, of_size in by_size(races).items()
         }
-        facts = {"iterations": numbers, "of": config.iterations, "photographs": len(photos)}
+        photographs = len({race.name for race in races})
+        facts = {"iterations": numbers, "of": config.iterations, "photographs": photographs}
         write_network(path, network.network, network.metadata | {"worth": facts})
         print(f"recorded in {path}")
     smallest = next(iter(by_size(races).values()))
@@ -90,7 +91,7 @@ def compare(config: DictConfig) -> Path:
 def check_comparison(config: DictConfig) -> None:
     """Raises UserError for a setting that no comparison can work with."""
     check_whole(config, "iterations", least=1)
-    check_whole(config, "seed", least=0)
+    check_seed(config)
     check_switch(config, "record")
     check_sides(config, "sizes")
     check_names(config, "starts")

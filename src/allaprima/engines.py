@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from allaprima.networks.sizes import SMALLEST
+from allaprima.networks.painter import SMALLEST
 from allaprima.precision import fastest_precision
 
 Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
 
 INPUT, OUTPUT = "photographs", "pastiches"
+FEW = 5  # pictures of a camera's size, for which OpenVINO's start takes longer than it saves
 EXAMPLE = torch.full((2, 3, 4 * SMALLEST + 1, 4 * SMALLEST + 2), 0.5)
 
 
@@ -118,15 +119,21 @@ def by_speed() -> list[str]:
     return ["openvino", "onnxruntime", "torch"]
 
 
-def fastest_engine(network: nn.Module) -> tuple[str, Paint]:
-    """The fastest engine that is installed: its name and itself."""
-    name = next(name for name in by_speed() if not missing_packages(name))
-    return name, ENGINES[name][0](network)
+def fastest_engine() -> str:
+    """The fastest engine that is installed."""
+    return next(name for name in by_speed() if not missing_packages(name))
 
 
-def engine_note(engine: str) -> str:
-    """What is to be said of an engine in use: which faster ones are passed over, and why."""
+def engine_for(pictures: int) -> str:
+    """The engine that is done first with so many pictures: all but PyTorch need seconds to take up a network."""
+    return "torch" if pictures < FEW else fastest_engine()
+
+
+def engine_note(engine: str, pictures: int) -> str:
+    """What is to be said of the engine that painted so many pictures: which faster ones are passed over, and why."""
     order = by_speed()
-    faster = [f"{name} (needs {', '.join(missing_packages(name))})" for name in order[: order.index(engine)]]
-    advice = f"; faster would be {' or '.join(faster)}: pip install 'allaprima[fast]'" if faster else ""
-    return f"computed by {engine}{advice}"
+    reasons = {name: missing_packages(name) for name in order[: order.index(engine)]}
+    faster = [f"{name} (needs {', '.join(missing)})" for name, missing in reasons.items() if missing]
+    if pictures < FEW or not faster:
+        return f"computed by {engine}"
+    return f"computed by {engine}; faster would be {' or '.join(faster)}: pip install 'allaprima[fast]'"

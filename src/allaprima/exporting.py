@@ -15,7 +15,7 @@ from allaprima.engines import Paint, missing_packages, onnx_bytes, onnx_session,
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, read_picture, write_atomically
 from allaprima.network_file import load_network, network_path
-from allaprima.networks.sizes import SMALLEST
+from allaprima.networks.painter import SMALLEST
 
 FORMATS = {"onnx": "onnxruntime", "openvino": "openvino"}
 LEAST_DECIBELS = 40

@@ -139,7 +139,7 @@ def write_picture(path: Path, picture: Picture) -> None:
     A JPEG has no transparency, so there the picture is laid on white.
 
     Raises:
-        ImageError: an unknown suffix, or a place that cannot be written to.
+        ImageError: an unknown suffix, a picture too large for the format, or a place that cannot be written to.
     """
     options = WRITE_OPTIONS.get(path.suffix.lower())
     if options is None:
@@ -151,7 +151,10 @@ def write_picture(path: Path, picture: Picture) -> None:
         else:
             pixels = torch.cat([pixels, picture.alpha])
     encoded = io.BytesIO()
-    to_image(pixels).save(encoded, **options)
+    try:
+        to_image(pixels).save(encoded, **options)
+    except (OSError, ValueError) as error:  # the larger the picture, the fewer formats have room for it
+        raise ImageError(f"{path} cannot be written as {options['format']}: {error}") from error
     write_atomically(path, encoded.getvalue())
 
 

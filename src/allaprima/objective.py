@@ -1,5 +1,7 @@
 """The objective that a configuration describes: the groups `loss` and `style` become one `PerceptualLoss`."""
 
+from pathlib import Path
+
 import torch
 from omegaconf import DictConfig
 
@@ -35,8 +37,9 @@ def load_objective(loss: DictConfig, painting: DictConfig) -> tuple[Style, Perce
     if not loss.style_weight:
         style_layers = []
     carried = None if painting.image else shipped_style(painting.name)
-    if carried and style_layers and not carried.loss_network.startswith(f"{loss.weights}-vgg{loss.depth}-"):
-        carried.targets(f"{loss.weights}-vgg{loss.depth}", style_layers, painting.size)  # raises, before a download
+    named = f"{Path(str(loss.weights)).name}-vgg{loss.depth}"
+    if carried and style_layers and not carried.loss_network.startswith(f"{named}-"):
+        carried.targets(named, style_layers, painting.size)  # raises, before a download
     source = weights.load(str(loss.weights), loss.depth)
     vgg = VGG(source, [*content_layers, *style_layers])
     style = carried or painting_style(str(painting.image), vgg, source.identity, style_layers, [painting.size])

@@ -26,7 +26,7 @@ from allaprima.memory import keep_freed_memory
 from allaprima.objective import check_objective, fast_on_cpu, load_objective
 from allaprima.optimizer import METHODS, Iteration, Watch, optimize
 from allaprima.painting import place_outputs
-from allaprima.settings import SMALLEST_SIDE, check_sides, check_whole
+from allaprima.settings import SMALLEST_SIDE, check_seed, check_sides, check_whole
 from allaprima.style import shipped_style
 
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
@@ -96,7 +96,7 @@ def check_optimization(config: DictConfig) -> None:
     check_objective(config)
     for setting in ("iterations", "show_every"):
         check_whole(config, setting, least=1)
-    check_whole(config, "seed", least=0)
+    check_seed(config)
     if config.method not in METHODS:
         raise UserError(f"method={config.method}: take one of {', '.join(METHODS)}")
     check_sides(config, "scales")

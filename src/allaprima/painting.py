@@ -1,6 +1,7 @@
 """Painting files: which are meant, where each result goes, and what is said of it."""
 
 import glob
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
-from allaprima.engines import engine_note
+from allaprima.engines import engine_for, engine_note
 from allaprima.errors import UserError
 from allaprima.images import WRITE_OPTIONS, ImageError, Picture, read_picture, write_picture
 from allaprima.settings import check_number, check_switch, check_whole
@@ -30,9 +31,9 @@ def paint_files(config: DictConfig) -> list[Path]:
     check_switch(config, "preserve_color")
     if config.size is not None:
         check_whole(config, "size", least=1)
-    stylizer = Stylizer.load(config.model or config.style.name)
-    painting = stylizer.metadata["style"]
     inputs = find_inputs(config.input, Path(str(config.output)))
+    stylizer = Stylizer.load(config.model or config.style.name, engine_for(len(inputs)))
+    painting = stylizer.metadata["style"]
     outputs = place_outputs(inputs, str(config.output), painting["name"], config.suffix)
     written, failures = [], []
     for (photo, _), output in zip(tqdm(inputs, unit="picture", disable=len(inputs) == 1), outputs, strict=True):
@@ -48,7 +49,7 @@ def paint_files(config: DictConfig) -> list[Path]:
         else:
             written.append(output)
             tqdm.write(f"{photo.name} as {painting['title']} ({painting['artist']}): {output}", file=sys.stdout)
-    print(engine_note(stylizer.engine))
+    print(engine_note(stylizer.engine, len(inputs)))
     if "worth" in stylizer.metadata:
         print(worth_note(stylizer.metadata["worth"]))
     if failures:
@@ -67,9 +68,9 @@ def worth_note(worth: dict[str, Any]) -> str:
 
 
 def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
-    """The files meant by a path, a folder, a glob or a list of these, each with its place below what was named.
+    """The files meant by a path, a folder, a pattern or a list of these, each with its place below what was named.
 
-    What stands in the folder `output` is no input when a folder around it is named.
+    What stands in the folder `output` is no input when a folder around it is named, or a pattern that begins there.
 
     Raises:
         UserError: nothing is there.
@@ -81,17 +82,18 @@ def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[P
     for name in map(str, given if OmegaConf.is_list(given) else [given]):
         path = Path(name)
         if path.is_dir():
-            within = path.resolve() in output.resolve().parents
-            photos = [photo for photo in find_photos(path) if not (within and output in photo.parents)]
-            found |= {photo: photo.relative_to(path) for photo in photos}
+            folder, photos = path, find_photos(path)
         elif path.exists():
-            found[path] = Path(path.name)
+            folder, photos = path.parent, [path]
         else:
+            folder = Path(*itertools.takewhile(lambda part: not set(part) & set("*?["), path.parts))
             # Path.glob refuses absolute patterns.
-            matches = [path for path in map(Path, sorted(glob.glob(name, recursive=True))) if path.is_file()]  # noqa: PTH207
-            if not matches:
+            photos = [path for path in map(Path, sorted(glob.glob(name, recursive=True))) if path.is_file()]  # noqa: PTH207
+            if not photos:
                 raise UserError(f"input={name}: there is no such file or folder, and nothing matches it as a pattern")
-            found |= {match: Path(match.name) for match in matches}
+        if folder.resolve() in output.resolve().parents and path not in photos:
+            photos = [photo for photo in photos if output.resolve() not in photo.resolve().parents]
+        found |= {photo: photo.relative_to(folder) for photo in photos}
     return list(found.items())
 
 

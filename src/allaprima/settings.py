@@ -8,11 +8,17 @@ from allaprima.errors import UserError
 SMALLEST_SIDE = 32
 
 
-def check_whole(config: DictConfig, name: str, least: int) -> None:
-    """Raises UserError unless the setting called `name` is a whole number, `least` or more."""
+def check_whole(config: DictConfig, name: str, least: int, most: float = float("inf")) -> None:
+    """Raises UserError unless the setting called `name` is a whole number from `least` to `most`."""
     value = OmegaConf.select(config, name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{name}={value}: give a whole number, {least} or more")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        limit = f"{least} or more" if most == float("inf") else f"from {least} to {most}"
+        raise UserError(f"{name}={value}: give a whole number, {limit}")
+
+
+def check_seed(config: DictConfig) -> None:
+    """Raises UserError unless the setting called `seed` is one that every generator of random numbers takes."""
+    check_whole(config, "seed", least=0, most=2**32 - 1)
 
 
 def check_number(config: DictConfig, name: str, most: float = float("inf")) -> None:

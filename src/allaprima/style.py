@@ -189,7 +189,7 @@ def write_style(config: DictConfig) -> None:
         raise UserError("style.image is missing: give the painting's picture, style.image=PATH")
     source = weights.load(config.loss.weights, config.loss.depth)
     vgg = VGG(source, config.loss.style_layers)
-    style = painting_style(config.style.image, vgg, source.identity, config.loss.style_layers, config.sizes)
+    style = painting_style(str(config.style.image), vgg, source.identity, config.loss.style_layers, config.sizes)
     described = {name: config.style[name] for name in ("name", "title", "artist", "year", "source")}
     path = Path(config.output)
     replace(style, **described).write(path)

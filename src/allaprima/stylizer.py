@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from allaprima.engines import fastest_engine
+from allaprima.engines import ENGINES, fastest_engine
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, resized, to_image, to_tensor
 from allaprima.network_file import load_network
-from allaprima.networks.sizes import SMALLEST
+from allaprima.networks.painter import SMALLEST
 
 # Pixels that are painted beyond each border and cut off: networks leave a frame where their own padding begins.
 MARGIN = 16
@@ -26,20 +26,19 @@ class Stylizer:
     Args:
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         metadata: what the network's file says of itself.
-
-    Attributes:
-        engine: the name of what computes the network, the fastest that is installed.
+        engine: the name of what computes the network, see `allaprima.engines`; the fastest that is installed if None.
     """
 
-    def __init__(self, network: nn.Module, metadata: dict[str, Any]) -> None:
+    def __init__(self, network: nn.Module, metadata: dict[str, Any], engine: str | None = None) -> None:
         self.network = network.eval().requires_grad_(False)
         self.metadata = metadata
-        self.engine, self._engine = fastest_engine(self.network)
+        self.engine = engine or fastest_engine()
+        self._engine = ENGINES[self.engine][0](self.network)
 
     @classmethod
-    def load(cls, name: str | Path) -> "Stylizer":
+    def load(cls, name: str | Path, engine: str | None = None) -> "Stylizer":
         """Load a network as `load_network` does."""
-        return cls(*load_network(name))
+        return cls(*load_network(name), engine)
 
     @torch.inference_mode()
     def __call__(
@@ -52,7 +51,8 @@ class Stylizer:
         """Paint one picture, or a batch of them.
 
         Args:
-            image: (3, H, W) or (B, 3, H, W), sRGB in [0, 1], or a Pillow image, of which the colours alone are painted.
+            image: (3, H, W) or (B, 3, H, W), sRGB in [0, 1], or a Pillow image, which is turned upright and of which
+                the colours alone are painted.
             strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
             preserve_color: take the luminance from the pastiche and the colour from the photograph.
             size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
@@ -68,7 +68,8 @@ class Stylizer:
         if size is not None and size < 1:
             raise UserError(f"size={size}: give the short side in pixels, 1 or more")
         if isinstance(image, Image.Image):
-            painted = self(to_tensor(image.convert("RGB")), strength, preserve_color, size)
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            painted = self(to_tensor(upright), strength, preserve_color, size)
             return to_image(painted)
         photos = image if image.ndim == 4 else image[None]
         pastiches = self._paint(photos, size)

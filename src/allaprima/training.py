@@ -1,13 +1,16 @@
 """Training one network for one painting: the LightningModule."""
 
+import functools
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from allaprima.errors import UserError
 from allaprima.losses import PerceptualLoss, Terms
@@ -26,7 +29,9 @@ class StyleTransfer(pl.LightningModule):
         metadata: what a checkpoint and the network's file say of themselves.
         settings: what else a run must have in common with the one that it resumes.
         learning_rate: Adam's, at its height.
-        warmup_steps: over which it rises from nothing; then it falls along a cosine to nothing at the last step.
+        warmup_steps: over which it rises from nothing.
+        decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
+        average_decay: of the moving average of the weights, which is what is validated and kept.
     """
 
     def __init__(
@@ -37,38 +42,40 @@ class StyleTransfer(pl.LightningModule):
         settings: dict[str, Any],
         learning_rate: float,
         warmup_steps: int,
+        decay_share: float,
+        average_decay: float,
     ) -> None:
         super().__init__()
         self.network, self.loss, self.metadata, self.settings = network, loss, metadata, settings
-        self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
+        self.averaged = AveragedModel(network, multi_avg_fn=moving_average(average_decay))
+        self.averaged.requires_grad_(False).eval()
+        self.learning_rate, self.warmup_steps, self.decay_share = learning_rate, warmup_steps, decay_share
         self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
         self.validation: dict[str, float] = {}
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The network's parameters alone: the loss network is the same in every run."""
-        return self.network.state_dict(*args, **kwargs)
+        """The network and its average alone: the loss network is the same in every run."""
+        return self._trained().state_dict(*args, **kwargs)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load the network's parameters."""
-        return self.network.load_state_dict(state_dict, strict=strict, assign=assign)
+        """Load the network and its average."""
+        return self._trained().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    def _trained(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"network": self.network, "averaged": self.averaged})
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Adam with linear warm-up and cosine decay, step by step."""
+        """Adam, its rate as `rate_share` has it, step by step."""
         optimizer = torch.optim.Adam(self.network.parameters(), self.learning_rate)
-        warmup = max(1, min(self.warmup_steps, self.trainer.max_steps - 1))
-        schedule = torch.optim.lr_scheduler.SequentialLR(
-            optimizer,
-            [
-                torch.optim.lr_scheduler.LinearLR(optimizer, 1 / warmup, total_iters=warmup),
-                torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self.trainer.max_steps - warmup)),
-            ],
-            [warmup],
+        share = functools.partial(
+            rate_share, steps=self.trainer.max_steps, warmup=self.warmup_steps, decay_share=self.decay_share
         )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         """Lay out weights as the convolutions want them, and give the loss network the type of the computation."""
-        self.network.to(memory_format=torch.channels_last)
+        self._trained().to(memory_format=torch.channels_last)
         if self.trainer.precision == "bf16-mixed":
             self.loss.vgg.features.to(torch.bfloat16)
         self.loss.vgg.to(memory_format=torch.channels_last)
@@ -80,7 +87,7 @@ class StyleTransfer(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts)."""
         photos, skipped = batch
-        terms = self._terms(photos)
+        terms = self._terms(self.network, photos)
         self.images_seen += len(photos) * self.trainer.world_size
         self.skipped += int(skipped.sum())
         self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
@@ -89,7 +96,8 @@ class StyleTransfer(pl.LightningModule):
         return terms.total
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Count the seconds of a step with its wait for data."""
+        """Take the weights into their average, and count the seconds of a step with its wait for data."""
+        self.averaged.update_parameters(self.network)
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
 
@@ -100,12 +108,12 @@ class StyleTransfer(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
         """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
         (photos,) = batch
-        terms = self._terms(photos)
+        terms = self._terms(self.averaged, photos)
         self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
 
-    def _terms(self, photos: Tensor) -> Terms:
+    def _terms(self, network: nn.Module, photos: Tensor) -> Terms:
         photos = photos.contiguous(memory_format=torch.channels_last)
-        return self.loss(self.network(photos), self.loss.content_features(photos))
+        return self.loss(network(photos), self.loss.content_features(photos))
 
     def on_validation_epoch_end(self) -> None:
         """Keep the means for the network's file."""
@@ -129,11 +137,29 @@ class StyleTransfer(pl.LightningModule):
             setattr(self, name, value)
 
     def write_network(self, path: Path) -> None:
-        """Write the network as safetensors in half precision, with all that is needed to use and to judge it."""
+        """Write the averaged network in half precision, with all that is needed to use and to judge it."""
         metadata = self.metadata | {
             "steps": self.trainer.global_step,
             "images_seen": self.images_seen,
             "seconds": round(self.seconds),
             "validation": self.validation,
         }
-        write_network(path, self.network, metadata)
+        write_network(path, self.averaged.module, metadata)
+
+
+def rate_share(step: int, steps: int, warmup: int, decay_share: float) -> float:
+    """Share of the learning rate at a step, from 0: a linear rise, a plateau, and half a cosine down to nothing."""
+    if step < warmup:
+        return (step + 1) / warmup
+    left = (steps - step) / max(1, decay_share * steps)
+    return 0.5 * (1 - math.cos(math.pi * min(1, left)))
+
+
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """An exponential moving average, which at first spans fewer steps: the start is forgotten soon."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+        done = steps.item()
+        get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averaged, current, steps)
+
+    return update

@@ -24,12 +24,13 @@ from allaprima.memory import keep_freed_memory
 from allaprima.network_file import load_network
 from allaprima.objective import check_objective, load_objective
 from allaprima.precision import fastest_precision
-from allaprima.settings import check_number, check_whole
+from allaprima.settings import check_number, check_seed, check_whole
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
 
 SMALLEST_NUMBERS = {
-    "seed": 0,
+    "network.width": 1,
+    "network.blocks": 0,
     "data.size": 32,
     "data.validation_size": 32,
     "data.validation_photos": 1,
@@ -39,6 +40,8 @@ SMALLEST_NUMBERS = {
     "trainer.val_every": 1,
     "optimizer.warmup_steps": 0,
 }
+STARTS = ("kandinsky", "starry_night")  # networks to begin with, the better first
+LAST = Path("checkpoints", "last.ckpt")  # in a run's folder
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -60,13 +63,13 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
     style, loss = load_objective(config.loss, config.style)
-    network, ancestor = initial_network(config)
+    network, ancestor = initial_network(config, style)
     metadata = {
         "network": OmegaConf.to_container(config.network),
         "init": ancestor,
         "style": {name: getattr(style, name) for name in ("name", "title", "artist", "year", "source", "sha256")},
         "style_size": config.style.size,
-        "loss_network": style.loss_network,
+        "loss_network": loss.vgg.identity,
         "loss": OmegaConf.to_container(config.loss),
     }
     settings = {name: OmegaConf.to_container(config[name]) for name in ("data", "optimizer")}
@@ -78,14 +81,21 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     if not checkpoint:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
     trainer = make_trainer(config, folder, style, callbacks)
-    print(f"training {style.title} ({style.artist}) in {folder}, computing in {trainer.precision}")
+    start = f"the network of {ancestor['style']}" if ancestor else "random weights"
+    print(f"training {style.title} ({style.artist}) from {start} in {folder}, computing in {trainer.precision}")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # Lightning's answer to Ctrl-C
-        print("interrupted; the same command with resume=last goes on from the last checkpoint")
+        kept = (folder / LAST).exists()
+        print(
+            "interrupted; the same command with resume=last goes on from the last checkpoint"
+            if kept
+            else f"interrupted before the first checkpoint, at step {config.trainer.val_every}: start anew"
+        )
         raise
     if config.trainer.max_steps % config.trainer.val_every:
         trainer.validate(module, datamodule=data, verbose=False)
+        trainer.save_checkpoint(folder / LAST)
     path = folder / "models" / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         module.write_network(path)
@@ -98,8 +108,13 @@ def check_settings(config: DictConfig) -> None:
     """Raises UserError for a setting that no run can work with."""
     for name, least in SMALLEST_NUMBERS.items():
         check_whole(config, name, least)
+    check_seed(config)
     check_objective(config)
+    check_number(config, "network.grain")
+    check_number(config, "network.painting_grain")
     check_number(config, "optimizer.learning_rate")
+    for name in ("decay_share", "average_decay"):
+        check_number(config, f"optimizer.{name}", most=1)
     check_number(config, "data.leaves_share", most=1)
     if config.trainer.precision not in PRECISIONS:
         raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
@@ -121,27 +136,45 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", notice)
 
 
-def initial_network(config: DictConfig) -> tuple[nn.Module, dict[str, Any] | None]:
+def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:
     """The network before the first step: of random weights, or one that paints already, and what that one was.
 
     Raises:
         UserError: there is no such network, or it is built otherwise than the configuration says.
     """
-    if config.init == "scratch":
-        return networks.build(**config.network), None
-    begun, metadata = load_network(config.init)
     wanted = OmegaConf.to_container(config.network)
-    if metadata["network"] | {"grain": config.network.grain} != wanted:  # grain alone is no matter of weights
-        raise UserError(f"init={config.init} is {metadata['network']}: set network to the same, or use init=scratch")
+    init = carried_start(wanted, style) if config.init == "auto" else config.init
+    if init == "scratch":
+        return networks.build(**wanted), None
+    begun, metadata = load_network(init)
+    if not built_alike(metadata["network"], wanted):
+        raise UserError(f"init={init} is {metadata['network']}: set network to the same, or use init=scratch")
     network = networks.build(**wanted)
     network.load_state_dict(begun.state_dict())
     return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata.get("init")}
+
+
+def carried_start(wanted: dict[str, Any], style: Style) -> str:
+    """The first of `STARTS` that is built as wanted and was trained on another painting; scratch if there is none."""
+    for name in STARTS:
+        _, metadata = load_network(name)
+        if built_alike(metadata["network"], wanted) and metadata["style"]["sha256"] != style.sha256:
+            return name
+    return "scratch"
+
+
+def built_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two networks take each other's weights, in which grain has no part."""
+    first, second = ({k: v for k, v in built.items() if not k.endswith("grain")} for built in (one, other))
+    return first == second
 
 
 def new_folder(runs: Path, name: str) -> Path:
     """A folder for a run that starts now: NAME/date_time below `runs`, the same for all its processes."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         os.environ["ALLAPRIMA_STARTED"] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    if "ALLAPRIMA_STARTED" not in os.environ:
+        raise UserError("trainer=ddp starts its processes itself: call scripts/train.py without torchrun")
     return runs / name / os.environ["ALLAPRIMA_STARTED"]
 
 
@@ -156,7 +189,7 @@ def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict
         return None
     if resume == "last":
         folder = runs / metadata["style"]["name"]
-        found = sorted(folder.glob("*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
+        found = sorted(folder.glob(f"*/{LAST}"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise UserError(f"nothing to resume: {folder} holds no run with a checkpoint; leave out resume=last")
         path = found[-1]
@@ -168,7 +201,9 @@ def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict
     except FileNotFoundError as error:
         raise UserError(f"resume={resume}: there is no such file; resume=last takes the newest run's") from error
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        raise UserError(f"resume={resume} is no checkpoint of this project: take RUN/checkpoints/last.ckpt") from error
+        raise UserError(f"resume={resume} is no checkpoint of this project: take RUN/{LAST}") from error
+    if path.parent.name != LAST.parent.name:
+        raise UserError(f"resume={resume} is not in a run's folder: put it back into RUN/{LAST.parent}")
     for key, mine in comparable(metadata | settings).items():
         if theirs.get(key) != mine:
             raise UserError(f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same to resume")

@@ -46,7 +46,7 @@ class VGG(nn.Module):
 
     def __init__(self, weights: VGGWeights, layers: Iterable[str]) -> None:
         super().__init__()
-        self.depth = weights.depth
+        self.depth, self.identity = weights.depth, weights.identity
         names = layer_names(self.depth)
         wanted = {canonical_name(layer, self.depth) for layer in layers}
         self.names = names[: max(names.index(layer) for layer in wanted) + 1]

@@ -1,6 +1,7 @@
 """Where the loss network's parameters come from: `craft` (in a dependency), `imagenet` (torchvision), or a file."""
 
 import hashlib
+import http.client
 import importlib.metadata
 import re
 from dataclasses import dataclass
@@ -126,13 +127,14 @@ def _load_imagenet(depth: int) -> VGGWeights:
     path = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
     try:
         state = entry.get_state_dict(check_hash=True, map_location="cpu", weights_only=True)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise UserError(
             f"cannot download {entry.url} ({error}): connect to the internet, put the file at {path}, "
             "or use loss.weights=craft, which needs no download"
         ) from error
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise UserError(f"{path} is damaged: delete it and run again") from error
+        advice = f"{path} is damaged: delete it and" if path.exists() else f"the download of {entry.url} was damaged:"
+        raise UserError(f"{advice} run again") from error
     preset = entry.transforms()
     return VGGWeights("imagenet", sha256_of(path), depth, state, tuple(preset.mean), tuple(preset.std))
 

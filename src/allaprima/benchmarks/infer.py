@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from allaprima import engines, networks
+from allaprima.benchmarks.peak import matrix_peaks
 from allaprima.benchmarks.plain import plain_johnson
 from allaprima.benchmarks.turns import apart, in_turn
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
@@ -29,7 +30,6 @@ from allaprima.settings import SMALLEST_SIDE, check_whole
 
 VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
 WARM_UP = 3
-MATRIX, PRODUCTS = 4096, 4
 PHOTO = 256
 
 
@@ -137,19 +137,6 @@ def held_out() -> Tensor:
     return validation_squares(packaged_photos(STARTER_VALIDATION[:1]), PHOTO)
 
 
-def peaks(_: DictConfig) -> dict[str, float]:
-    """GFLOP a second that a large matrix product reaches, by number type."""
-    reached = {}
-    for name, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-        x = torch.rand(MATRIX, MATRIX).to(dtype)
-        moments = [time.perf_counter()]
-        for _ in range(PRODUCTS):
-            x @ x
-            moments.append(time.perf_counter())
-        reached[name] = 2e-9 * MATRIX**3 / np.diff(moments).min()
-    return reached
-
-
 def sides(size: int | str) -> tuple[int, int]:
     """Height and width in pixels of one of `sizes`."""
     return VIDEO.get(size) or (int(size), int(size))
@@ -189,10 +176,10 @@ def benchmark_infer(config: DictConfig) -> None:
             print(f"passed over: {name} needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")
         else:
             contenders[name] = functools.partial(measure, name)
-    peak = apart(peaks, config)
+    peak = apart(matrix_peaks, config)
     rounds = in_turn(contenders, config)
-    print(f"{torch.get_num_threads()} threads, a matrix product reaches {peak['f32']:.0f} GFLOP/s in float32", end="")
-    print(f" and {peak['bf16']:.0f} in bfloat16")
+    reached = " and ".join(f"{number:.0f} GFLOP/s in {precision}" for precision, number in peak.items())
+    print(f"{torch.get_num_threads()} threads, a matrix product reaches {reached}")
     with torch.inference_mode():
         reference = trained(config)(held_out())
     medians = {}

@@ -4,21 +4,19 @@ import csv
 import io
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.benchmarks.turns import apart
-from allaprima.comparison_page import encoded
+from allaprima.comparison_page import encoded, picture_table
 from allaprima.data.module import Photographs
-from allaprima.data.photos import StepBatches, TrainingSamples
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
@@ -26,62 +24,74 @@ from allaprima.objective import load_objective
 from allaprima.settings import check_whole
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
-from allaprima.training_run import check_settings, train
+from allaprima.training_run import check_settings, initial_network, train
 
 PLAIN_LEARNING_RATE = 1e-3
+# Each has a folder of its own, so that one can be measured anew beside the other.
 PLAIN, OURS = "plain loop", "this trainer"
-CURVES, SETTINGS, STATE = "curves.csv", "settings.yaml", "state"
+FOLDERS = {PLAIN: "plain", OURS: "trainer"}
+MINUTES = (1, 3, 10, 30)  # after which the sheet shows pictures
 
 
 class Point(NamedTuple):
     """Where a contender stood after so many steps and seconds of training: the objective, computed in float32."""
 
-    contender: str
     step: int
     seconds: float
     objective: float
 
 
-class Curves:
-    """The points of both contenders, kept in a CSV file whenever one is added."""
+class Curve:
+    """A contender's points, kept in a CSV file whenever one is added, and the pastiches of each.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        folder: of the contender.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.state = folder / "curve.csv", folder / "state"
         self.points: list[Point] = []
-        if path.exists():
-            with path.open(newline="") as file:
+        if self.path.exists():
+            with self.path.open(newline="") as file:
                 self.points = [
-                    Point(row["contender"], int(row["step"]), float(row["seconds"]), float(row["objective"]))
+                    Point(int(row["step"]), float(row["seconds"]), float(row["objective"]))
                     for row in csv.DictReader(file)
                 ]
 
-    def of(self, contender: str) -> list[Point]:
-        """One contender's points, in the order of their steps."""
-        return sorted((point for point in self.points if point.contender == contender), key=lambda point: point.step)
-
-    def add(self, point: Point) -> None:
+    def add(self, point: Point, pastiches: Tensor) -> None:
         """Add a point, or put it in the place of one that an interrupted run left there, and write the file."""
-        self.points = [other for other in self.points if other[:2] != point[:2]] + [point]
+        keep(self.pictures(point), {"pastiches": pastiches})
+        self.points = sorted([other for other in self.points if other.step != point.step] + [point])
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(Point._fields)
-        for point in sorted(self.points, key=lambda point: point[:2]):
-            writer.writerow([point.contender, point.step, f"{point.seconds:.2f}", f"{point.objective:.5f}"])
+        writer.writerows([step, f"{seconds:.2f}", f"{objective:.5f}"] for step, seconds, objective in self.points)
         write_atomically(self.path, text.getvalue().encode())
+
+    def pictures(self, point: Point) -> Path:
+        """The file of a point's pastiches."""
+        return self.state / "pastiches" / f"{point.step}.pt"
+
+
+def keep(path: Path, state: dict[str, Any]) -> None:
+    """Write a state as PyTorch does, whole or not at all."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomically(path, content.getvalue())
 
 
 class Referee(pl.Callback):
     """Adds a point to the curve of this trainer at each of its validations, which its clock leaves out."""
 
-    def __init__(self, curves: Curves, loss: PerceptualLoss, photos: Tensor) -> None:
-        self.curves, self.loss, self.photos = curves, loss, photos
+    def __init__(self, curve: Curve, loss: PerceptualLoss, photos: Tensor) -> None:
+        self.curve, self.loss, self.photos = curve, loss, photos
 
     def on_validation_end(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
         """Measure."""
         with trainer.precision_plugin.forward_context():
-            pastiches = painted(module.network, self.photos.contiguous(memory_format=torch.channels_last))
+            pastiches = painted(module.averaged, self.photos.contiguous(memory_format=torch.channels_last))
         measured = objective(self.loss, self.photos, pastiches)
-        self.curves.add(Point(OURS, trainer.global_step, module.seconds, measured))
+        self.curve.add(Point(trainer.global_step, module.seconds, measured), pastiches)
 
 
 def painted(network: nn.Module, photos: Tensor) -> Tensor:
@@ -104,8 +114,9 @@ def objective(loss: PerceptualLoss, photos: Tensor, pastiches: Tensor) -> float:
 def plain_curve(config: DictConfig) -> None:
     """Train with the plain loop, or go on with it: float32, Adam at a constant rate, from random weights."""
     _, loss = load_objective(config.loss, config.style)
-    folder, benchmark = Path(config.benchmark.output), config.benchmark
-    curves, state = Curves(folder / CURVES), folder / STATE / "plain.ckpt"
+    benchmark = config.benchmark
+    curve = Curve(Path(benchmark.output) / FOLDERS[PLAIN])
+    state = curve.state / "last.ckpt"
     pl.seed_everything(config.seed, verbose=False)
     network = plain_johnson(config.network.width, config.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), PLAIN_LEARNING_RATE)
@@ -115,10 +126,8 @@ def plain_curve(config: DictConfig) -> None:
         network.load_state_dict(kept["network"])
         optimizer.load_state_dict(kept["optimizer"])
         step, seconds = kept["step"], kept["seconds"]
-    data = Photographs(seed=config.seed, **config.data)
-    samples = TrainingSamples(data.photos, data.leaves_share, benchmark.size, config.seed)
-    batches = StepBatches(step, benchmark.plain_steps, data.batch_size, rank=0, devices=1)
-    loader = iter(DataLoader(samples, batch_sampler=batches, num_workers=data.workers))
+    data = Photographs(seed=config.seed, **{**config.data, "size": benchmark.size})
+    loader = iter(data.batches(step, benchmark.plain_steps))
     with tqdm(total=benchmark.plain_steps, initial=step, desc=PLAIN, unit="step") as progress:
         while step < benchmark.plain_steps:
             started = time.perf_counter()
@@ -128,27 +137,24 @@ def plain_curve(config: DictConfig) -> None:
             step += 1
             progress.update()
             if step % benchmark.plain_every == 0 or step == benchmark.plain_steps:
-                measured = objective(loss, data.validation, painted(network, data.validation))
-                curves.add(Point(PLAIN, step, seconds, measured))
+                pastiches = painted(network, data.validation)
+                curve.add(Point(step, seconds, objective(loss, data.validation, pastiches)), pastiches)
                 kept = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-                content = io.BytesIO()
-                torch.save(kept | {"step": step, "seconds": seconds}, content)
-                write_atomically(state, content.getvalue())
+                keep(state, kept | {"step": step, "seconds": seconds})
 
 
 def our_curve(config: DictConfig) -> None:
     """Train as scripts/train.py does, or go on with it."""
     style, loss = load_objective(config.loss, config.style)
-    folder = Path(config.benchmark.output)
+    curve = Curve(Path(config.benchmark.output) / FOLDERS[OURS])
     data = Photographs(seed=config.seed, **config.data)
-    runs = folder / STATE
-    begun = list(runs.glob(f"{style.name}/*/checkpoints/last.ckpt"))
-    settings = OmegaConf.merge(config, {"runs": str(runs), "resume": "last" if begun else None})
-    train(settings, [Referee(Curves(folder / CURVES), loss, data.validation)])
+    begun = list(curve.state.glob(f"{style.name}/*/checkpoints/last.ckpt"))
+    settings = OmegaConf.merge(config, {"runs": str(curve.state), "resume": "last" if begun else None})
+    train(settings, [Referee(curve, loss, data.validation)])
 
 
 def benchmark_quality(config: DictConfig) -> None:
-    """Train both, print their table and write their plot; print last `speedup N`.
+    """Train both, write their plot and a sheet of pictures, print their table; print last `speedup N`.
 
     That is the plain loop's seconds at its last step over this trainer's to an objective as low, 0 if it never is.
 
@@ -164,6 +170,7 @@ def benchmark_quality(config: DictConfig) -> None:
     if config.trainer.accelerator != "cpu":
         raise UserError("the benchmark of quality is of a processor: leave out trainer=")
     style, _ = load_objective(config.loss, config.style)
+    initial_network(config, style)  # refuses one that cannot be, before the plain loop takes its hour
     folder = Path(str(config.benchmark.output)) / style.name
     config.benchmark.output = str(folder)
     keep_settings(folder, config, style)
@@ -171,45 +178,67 @@ def benchmark_quality(config: DictConfig) -> None:
         (PLAIN, config.benchmark.plain_steps, plain_curve),
         (OURS, config.trainer.max_steps, our_curve),
     ):
-        if last not in [point.step for point in Curves(folder / CURVES).of(contender)]:
+        if last not in [point.step for point in Curve(folder / FOLDERS[contender]).points]:
             apart(measure, config)
-    curves = Curves(folder / CURVES)
-    plain, ours = curves.of(PLAIN), curves.of(OURS)
+    plain, ours = (Curve(folder / FOLDERS[contender]) for contender in (PLAIN, OURS))
     write_plot(folder / "curves.png", plain, ours, style.title)
+    write_sheet(folder / "sheet.png", Photographs(seed=config.seed, **config.data).validation, plain, ours)
     side = config.data.validation_size
     print(f"{style.title}: the objective on held-out photographs of {side} x {side}, in float32")
     print(f"{'':14}{'step':>6}{'seconds':>9}{'objective':>11}")
-    for point in [*plain, *ours]:
-        print(f"{point.contender:14}{point.step:6}{point.seconds:9.0f}{point.objective:11.4f}")
-    reached = [point.seconds for point in ours if point.objective <= plain[-1].objective]
-    print(f"speedup {plain[-1].seconds / reached[0] if reached else 0:.1f}")
+    for contender, curve in ((PLAIN, plain), (OURS, ours)):
+        for step, seconds, measured in curve.points:
+            print(f"{contender:14}{step:6}{seconds:9.0f}{measured:11.4f}")
+    goal = plain.points[-1]
+    reached = [point.seconds for point in ours.points if point.objective <= goal.objective]
+    print(f"speedup {goal.seconds / reached[0] if reached else 0:.1f}")
 
 
 def keep_settings(folder: Path, config: DictConfig, style: Style) -> None:
-    """Write what a result depends on into its folder.
+    """Write what each contender's result depends on into its folder.
 
     Raises:
-        UserError: the folder holds the result of something else.
+        UserError: a folder holds the result of something else.
     """
-    names = ("loss", "network", "data", "trainer", "optimizer", "seed", "init")
-    settings = {name: OmegaConf.select(config, name) for name in names}
-    settings |= {"painting": {"sha256": style.sha256, "size": config.style.size}}
-    settings |= {"plain": {name: config.benchmark[name] for name in ("size", "plain_steps", "plain_every")}}
-    text = OmegaConf.to_yaml(OmegaConf.create(settings), resolve=True)
-    path = folder / SETTINGS
-    if path.exists() and path.read_text() != text:
-        raise UserError(f"{folder} holds results of other settings, see {path}: move it away to start anew")
-    write_atomically(path, text.encode())
+    task = {name: config[name] for name in ("loss", "data", "seed")}
+    task |= {"painting": {"sha256": style.sha256, "size": config.style.size}}
+    plain = {name: config.network[name] for name in ("width", "blocks")}
+    plain |= {name: config.benchmark[name] for name in ("size", "plain_steps", "plain_every")}
+    trainer = {name: config[name] for name in ("network", "trainer", "optimizer", "init")}
+    for contender, settings in ((PLAIN, plain), (OURS, trainer)):
+        text = OmegaConf.to_yaml(OmegaConf.create(task | settings), resolve=True)
+        path = folder / FOLDERS[contender] / "settings.yaml"
+        if path.exists() and path.read_text() != text:
+            raise UserError(f"{path.parent} holds results of other settings: move it away to start anew")
+        write_atomically(path, text.encode())
 
 
-def write_plot(path: Path, plain: list[Point], ours: list[Point], title: str) -> None:
+def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
+    """The photographs, their pastiches after so many minutes of this trainer, and those of the plain loop's end.
+
+    A clone of the project holds results without their pastiches: then the sheet stays as it is.
+    """
+    shown: dict[Point, int] = {}  # the minutes of a point; of those that find the run at one point, the first
+    for minutes in MINUTES:
+        if in_time := [point for point in ours.points if point.seconds <= 60 * minutes]:
+            shown.setdefault(in_time[-1], minutes)
+    files = {f"{minutes} min": ours.pictures(point) for point, minutes in shown.items()}
+    files[f"plain loop, {plain.points[-1].seconds / 60:.0f} min"] = plain.pictures(plain.points[-1])
+    if all(file.exists() for file in files.values()):
+        pictures = {"photograph": photos}
+        pictures |= {name: torch.load(file, weights_only=True)["pastiches"] for name, file in files.items()}
+        rows = [("", {name: images[i, None] for name, images in pictures.items()}) for i in range(len(photos))]
+        write_atomically(path, encoded(picture_table(rows), 110))
+
+
+def write_plot(path: Path, plain: Curve, ours: Curve, title: str) -> None:
     """Both curves over seconds, which are on a logarithmic scale."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for points in (plain, ours):
-        seconds, objectives = [point.seconds for point in points], [point.objective for point in points]
-        axes.plot(seconds, objectives, marker=".", label=points[0].contender)
-    axes.axhline(plain[-1].objective, color="grey", linewidth=0.8, linestyle="--")
+    for contender, curve in ((PLAIN, plain), (OURS, ours)):
+        seconds, objectives = [point.seconds for point in curve.points], [point.objective for point in curve.points]
+        axes.plot(seconds, objectives, marker=".", label=contender)
+    axes.axhline(plain.points[-1].objective, color="grey", linewidth=0.8, linestyle="--")
     axes.set(xscale="log", xlabel="seconds of training", ylabel="objective on held-out photographs", title=title)
     axes.legend()
     write_atomically(path, encoded(figure, 120))

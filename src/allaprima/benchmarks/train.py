@@ -8,15 +8,20 @@ import warnings
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from torch.utils.flop_counter import FlopCounterMode
 
 from allaprima import networks
+from allaprima.benchmarks.peak import matrix_peaks
 from allaprima.benchmarks.plain import plain_johnson, plain_step
-from allaprima.benchmarks.turns import in_turn
+from allaprima.benchmarks.turns import apart, in_turn
 from allaprima.data.module import Photographs
+from allaprima.errors import UserError
 from allaprima.memory import keep_freed_memory
 from allaprima.objective import load_objective
 from allaprima.precision import fastest_precision
+from allaprima.settings import check_whole
 from allaprima.training import StyleTransfer
+from allaprima.training_run import check_settings
 
 WARMUP = 2
 
@@ -33,14 +38,14 @@ class StepTimes(pl.Callback):
 
 
 def plain_seconds(config: DictConfig) -> list[float]:
-    """Seconds of each step of the plain loop on photographs that are there already."""
+    """Seconds of each step of the plain loop, with the data that this project's trainer has."""
     pl.seed_everything(config.seed, verbose=False)
     _, loss = load_objective(config.loss, config.style)
     network = plain_johnson(config.network.width, config.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), config.optimizer.learning_rate)
-    photos = torch.rand(config.data.batch_size, 3, config.data.size, config.data.size)
+    data = Photographs(seed=config.seed, **config.data)
     moments = []
-    for _ in range(WARMUP + config.benchmark.steps):
+    for photos, _ in data.batches(0, WARMUP + config.benchmark.steps):
         plain_step(network, loss, optimizer, photos)
         moments.append(time.perf_counter())
     return differences(moments)
@@ -70,6 +75,16 @@ def trainer_seconds(config: DictConfig) -> list[float]:
     return differences(times.moments)
 
 
+def step_cost(config: DictConfig) -> float:
+    """Thousands of millions of floating-point operations in a step's convolutions and matrix products."""
+    _, loss = load_objective(config.loss, config.style)
+    network = networks.build(**config.network)
+    photos = torch.rand(config.data.batch_size, 3, config.data.size, config.data.size)
+    with FlopCounterMode(display=False) as counter:
+        loss(network(photos), loss.content_features(photos)).total.backward()
+    return counter.get_total_flops() / 1e9
+
+
 def differences(moments: list[float]) -> list[float]:
     """Seconds between the moments that follow the warm-up."""
     timed = moments[WARMUP - 1 :]
@@ -77,7 +92,17 @@ def differences(moments: list[float]) -> list[float]:
 
 
 def benchmark_train(config: DictConfig) -> None:
-    """Print the table, and last `ratio N`: the plain loop's time over this trainer's, the median over rounds."""
+    """Print the table, and last `ratio N`: the plain loop's time over this trainer's, the median over rounds.
+
+    Raises:
+        UserError: a setting that cannot be.
+    """
+    check_settings(config)
+    for name in ("rounds", "steps"):
+        check_whole(config, f"benchmark.{name}", least=1)
+    if config.data.size % 4:
+        raise UserError(f"data.size={config.data.size}: the plain loop needs a multiple of 4")
+    peak = list(apart(matrix_peaks, config).values())[-1]
     measured = in_turn({"plain loop": plain_seconds, "this trainer": trainer_seconds}, config)
     rounds = {name: [statistics.median(steps) for steps in results] for name, results in measured.items()}
     data = config.data
@@ -88,6 +113,9 @@ def benchmark_train(config: DictConfig) -> None:
     for name, seconds in rounds.items():
         median = statistics.median(seconds)
         print(f"{name:14}{median:8.2f}{min(seconds):9.2f}{max(seconds):9.2f}{data.batch_size / median:10.2f}")
+    limit = apart(step_cost, config) / peak
+    print(f"at a matrix product's {peak:.0f} GFLOP/s a step's arithmetic takes {limit:.2f} s: ", end="")
+    print(f"{limit / statistics.median(rounds['this trainer']):.0%} of the limit")
     ratios = [plain / ours for plain, ours in zip(*rounds.values(), strict=True)]
     print(f"precision {fastest_precision('cpu')}, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     print(f"ratio {statistics.median(ratios):.2f}")

@@ -78,10 +78,12 @@ class Photographs(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches of ((B, 3, size, size), skipped counts), from where the run stands to its last step."""
         trainer = self.trainer
+        return self.batches(trainer.global_step, trainer.max_steps, trainer.global_rank, trainer.world_size)
+
+    def batches(self, done: int, steps: int, rank: int = 0, devices: int = 1) -> DataLoader:
+        """The same for any run, see `StepBatches`."""
         samples = TrainingSamples(self.photos, self.leaves_share, self.size, self.seed)
-        batches = StepBatches(
-            trainer.global_step, trainer.max_steps, self.batch_size, trainer.global_rank, trainer.world_size
-        )
+        batches = StepBatches(done, steps, self.batch_size, rank, devices)
         prefetch = 4 if self.workers else None
         return DataLoader(samples, batch_sampler=batches, num_workers=self.workers, prefetch_factor=prefetch)
 

@@ -100,7 +100,8 @@ class TrainingSamples(Dataset):
     """Sample i is a function of the seed and i alone, so a resumed run sees what an uninterrupted one would.
 
     Args:
-        photos: files to draw from, all of them before one comes again; may be empty if `leaves_share` is 1.
+        photos: files to draw from; without leaves, all of them before one comes again. May be empty if `leaves_share`
+            is 1.
         leaves_share: which part of the samples, 0 to 1, are dead-leaves pictures.
         size: pixels a side.
         seed: of the run.

@@ -44,19 +44,21 @@ class Grain(nn.Module):
     the same way, and a video's still parts stay still.
 
     Args:
-        strength: standard deviation, in the photographs' units.
+        training: standard deviation in training mode, in the photographs' units.
+        painting: the same in evaluation mode; less than in training keeps more of the photograph.
     """
 
-    def __init__(self, strength: float) -> None:
+    def __init__(self, training: float, painting: float) -> None:
         super().__init__()
+        self.strengths = {True: training, False: painting}
         # The old generator, since NumPy promises for it alone that a seed gives the same numbers for ever.
         noise = np.random.RandomState(0).standard_normal((3, GRAIN_TILE, GRAIN_TILE))
-        self.register_buffer("tile", torch.from_numpy(strength * noise).float(), persistent=False)
+        self.register_buffer("tile", torch.from_numpy(noise).float(), persistent=False)
 
     def forward(self, photos: Tensor) -> Tensor:
         """(B, 3, H, W) to the same."""
         rows, columns = (torch.arange(side, device=photos.device) % GRAIN_TILE for side in photos.shape[-2:])
-        return photos + self.tile[:, rows][:, :, columns]
+        return photos + self.strengths[self.training] * self.tile[:, rows][:, :, columns]
 
 
 class ConvNorm(nn.Sequential):

@@ -1,24 +1,23 @@
 """The image transformation network of Johnson, Alahi and Fei-Fei (2016), with instance norm and resize-convolutions."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from allaprima.networks.blocks import ConvNorm, FewChannelConv, Grain, InstanceNorm, Residual, ResizeConv
-from allaprima.networks.sizes import at_any_size
+from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Residual, ResizeConv
+from allaprima.networks.painter import Painter
 
 
-class Johnson(nn.Module):
+class Johnson(Painter):
     """Photograph to pastiche in one pass.
 
     Args:
         width: channels after the first convolution; twice and four times as many after the two that halve the size.
         blocks: residual blocks at a quarter of the size.
-        grain: strength of the noise that is added to the photographs, see `Grain`.
+        grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
+            `Grain`.
     """
 
-    def __init__(self, width: int = 32, blocks: int = 5, grain: float = 0.0) -> None:
-        super().__init__()
-        self.grain = Grain(grain) if grain else nn.Identity()
-        self.layers = nn.Sequential(
+    def __init__(self, width: int = 32, blocks: int = 5, grain: float = 0.0, painting_grain: float = 0.0) -> None:
+        layers = nn.Sequential(
             ConvNorm(3, width, 9),
             nn.ReLU(inplace=True),
             ConvNorm(width, 2 * width, 3, stride=2),
@@ -34,7 +33,4 @@ class Johnson(nn.Module):
             nn.ReLU(inplace=True),
             FewChannelConv(width, 3, 9),
         )
-
-    def forward(self, photos: Tensor) -> Tensor:
-        """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1]."""
-        return at_any_size(lambda x: self.layers(self.grain(x)), photos)
+        super().__init__(layers, grain, painting_grain)

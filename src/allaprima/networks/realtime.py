@@ -1,12 +1,12 @@
 """A network made for speed: Johnson's residual blocks on a grid of 4x4 pixels, with nothing at the full size."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from allaprima.networks.blocks import ConvNorm, Grain, Residual
-from allaprima.networks.sizes import CELL, at_any_size
+from allaprima.networks.blocks import ConvNorm, Residual
+from allaprima.networks.painter import CELL, Painter
 
 
-class Realtime(nn.Module):
+class Realtime(Painter):
     """Photograph to pastiche in one pass, real time on a processor.
 
     Pixel unshuffle (Shi et al. 2016) makes channels of the pixels of each cell, so that every convolution works at a
@@ -15,13 +15,12 @@ class Realtime(nn.Module):
     Args:
         width: channels of the residual blocks.
         blocks: how many there are.
-        grain: strength of the noise that is added to the photographs, see `Grain`.
+        grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
+            `Grain`.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 5, grain: float = 0.0) -> None:
-        super().__init__()
-        self.grain = Grain(grain) if grain else nn.Identity()
-        self.layers = nn.Sequential(
+    def __init__(self, width: int = 64, blocks: int = 5, grain: float = 0.0, painting_grain: float = 0.0) -> None:
+        layers = nn.Sequential(
             nn.PixelUnshuffle(CELL),
             ConvNorm(3 * CELL**2, width, 3),
             nn.ReLU(inplace=True),
@@ -29,7 +28,4 @@ class Realtime(nn.Module):
             nn.Conv2d(width, 3 * CELL**2, 3, padding=1, padding_mode="reflect"),
             nn.PixelShuffle(CELL),
         )
-
-    def forward(self, photos: Tensor) -> Tensor:
-        """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1]."""
-        return at_any_size(lambda x: self.layers(self.grain(x)), photos)
+        super().__init__(layers, grain, painting_grain)

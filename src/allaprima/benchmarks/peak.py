@@ -1,0 +1,26 @@
+"""The processor's peak, as a large matrix product reaches it: what seconds and multiply-adds are held against."""
+
+import time
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from allaprima.precision import fastest_precision
+
+MATRIX = 4096  # rows and columns
+PRODUCTS = 5
+
+
+def matrix_peaks(_: DictConfig) -> dict[str, float]:
+    """GFLOP a second that a large matrix product reaches, by number type; bfloat16 where the processor has it."""
+    reached = {}
+    types = {"f32": torch.float32} | ({"bf16": torch.bfloat16} if fastest_precision("cpu") == "bf16-mixed" else {})
+    for name, dtype in types.items():
+        x = torch.rand(MATRIX, MATRIX).to(dtype)
+        moments = [time.perf_counter()]
+        for _ in range(PRODUCTS):
+            x @ x
+            moments.append(time.perf_counter())
+        reached[name] = 2e-9 * MATRIX**3 / np.diff(moments).min()
+    return reached
