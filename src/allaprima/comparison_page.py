@@ -209,10 +209,10 @@ def picture_table(rows: Sequence[tuple[str, Mapping[str, Tensor]]]) -> Figure:
     return figure
 
 
-def encoded(figure: Figure, dots_per_inch: int) -> bytes:
-    """A figure as a PNG file's content."""
+def encoded(figure: Figure, dots_per_inch: int, kind: str = "png") -> bytes:
+    """A figure as a file's content, png or jpeg."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=dots_per_inch)
+    figure.savefig(file, format=kind, dpi=dots_per_inch)
     return file.getvalue()
 
 

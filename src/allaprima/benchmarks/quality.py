@@ -182,7 +182,7 @@ def benchmark_quality(config: DictConfig) -> None:
             apart(measure, config)
     plain, ours = (Curve(folder / FOLDERS[contender]) for contender in (PLAIN, OURS))
     write_plot(folder / "curves.png", plain, ours, style.title)
-    write_sheet(folder / "sheet.png", Photographs(seed=config.seed, **config.data).validation, plain, ours)
+    write_sheet(folder / "sheet.jpg", Photographs(seed=config.seed, **config.data).validation, plain, ours)
     side = config.data.validation_size
     print(f"{style.title}: the objective on held-out photographs of {side} x {side}, in float32")
     print(f"{'':14}{'step':>6}{'seconds':>9}{'objective':>11}")
@@ -228,7 +228,7 @@ def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
         pictures = {"photograph": photos}
         pictures |= {name: torch.load(file, weights_only=True)["pastiches"] for name, file in files.items()}
         rows = [("", {name: images[i, None] for name, images in pictures.items()}) for i in range(len(photos))]
-        write_atomically(path, encoded(picture_table(rows), 110))
+        write_atomically(path, encoded(picture_table(rows), 110, "jpeg"))
 
 
 def write_plot(path: Path, plain: Curve, ours: Curve, title: str) -> None:
