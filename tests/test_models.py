@@ -2,6 +2,7 @@ import functools
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from allaprima.benchmarks.networks import mean_style
 from allaprima.losses import relative_content
@@ -54,3 +55,8 @@ def test_a_network_leaves_no_frame(name, held_out):
         steps = (images[..., 1:, :] - images[..., :-1, :]).abs().mean((0, 1, 3))
         inside = steps[16:-16].mean()
         assert steps[:4].mean() < 1.5 * inside and steps[-4:].mean() < 1.5 * inside
+    beyond = 64
+    within = loaded(name)(F.pad(held_out, (beyond,) * 4, mode="reflect"))[..., beyond:-beyond, beyond:-beyond]
+    difference = F.avg_pool2d(pastiches - within, 16).abs().mean((0, 1))
+    inside = difference[2:-2, 2:-2].mean()
+    assert all(border.mean() < 2 * inside for border in (difference[0], difference[-1], *difference.T[[0, -1]]))

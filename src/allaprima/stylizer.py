@@ -14,8 +14,8 @@ from allaprima.images import at_short_side, resized, to_image, to_tensor
 from allaprima.network_file import load_network
 from allaprima.networks.painter import SMALLEST
 
-# Pixels that are painted beyond each border and cut off: networks leave a frame where their own padding begins.
-MARGIN = 16
+# Pixels that are painted beyond each border and cut off: as far as they see their own padding, networks paint a frame.
+MARGIN = 48
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 

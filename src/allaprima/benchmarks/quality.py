@@ -218,11 +218,11 @@ def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
 
     A clone of the project holds results without their pastiches: then the sheet stays as it is.
     """
-    shown: dict[Point, int] = {}  # the minutes of a point; of those that find the run at one point, the first
+    files = {}
     for minutes in MINUTES:
-        if in_time := [point for point in ours.points if point.seconds <= 60 * minutes]:
-            shown.setdefault(in_time[-1], minutes)
-    files = {f"{minutes} min": ours.pictures(point) for point, minutes in shown.items()}
+        point = min(ours.points, key=lambda point: abs(point.seconds - 60 * minutes))
+        if 0.9 < point.seconds / (60 * minutes) < 1.1:
+            files[f"{minutes} min"] = ours.pictures(point)
     files[f"plain loop, {plain.points[-1].seconds / 60:.0f} min"] = plain.pictures(plain.points[-1])
     if all(file.exists() for file in files.values()):
         pictures = {"photograph": photos}
