@@ -16,7 +16,7 @@ from allaprima.precision import fastest_precision
 Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
 
 INPUT, OUTPUT = "photographs", "pastiches"
-FEW = 5  # pictures of a camera's size, for which OpenVINO's start takes longer than it saves
+FEW = 3  # pictures with a short side of 1024 pixels, below which OpenVINO's start takes longer than it saves
 EXAMPLE = torch.full((2, 3, 4 * SMALLEST + 1, 4 * SMALLEST + 2), 0.5)
 
 
