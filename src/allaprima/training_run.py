@@ -86,12 +86,10 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # Lightning's answer to Ctrl-C
-        kept = (folder / LAST).exists()
-        print(
-            "interrupted; the same command with resume=last goes on from the last checkpoint"
-            if kept
-            else f"interrupted before the first checkpoint, at step {config.trainer.val_every}: start anew"
-        )
+        if (folder / LAST).exists():
+            print("interrupted; the same command with resume=last goes on from the last checkpoint")
+        else:
+            print(f"interrupted before the first checkpoint, at step {config.trainer.val_every}: start anew")
         raise
     if config.trainer.max_steps % config.trainer.val_every:
         trainer.validate(module, datamodule=data, verbose=False)
