@@ -11,7 +11,7 @@ def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
     from allaprima.data.coco import download
 
-    download(Path(config.root), config.server)
+    download(Path(str(config.root)), config.server)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 from safetensors import safe_open
 
+from allaprima import comparison_run
 from allaprima.comparison import Descent, Painted, Race, median_worth, worth
 from allaprima.comparison_run import compare
 from allaprima.data.photos import packaged_photos
@@ -87,6 +88,27 @@ def test_the_command_ends_with_its_number(compared, command):
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"worth \d+(\.5)?", result.stdout.splitlines()[-1])
     assert "broken.png" in result.stderr and "2 photographs" in result.stdout
+
+
+def test_an_interrupted_comparison_is_shown_and_not_recorded(compared, tmp_path, monkeypatch, capsys):
+    whole, begun = comparison_run.race, []
+
+    def interrupted(*arguments):
+        if begun:
+            raise KeyboardInterrupt
+        begun.append(arguments)
+        return whole(*arguments)
+
+    monkeypatch.setattr(comparison_run, "race", interrupted)
+    shutil.copytree(compared[0] / "photos", tmp_path / "photos")
+    shutil.copytree(compared[0] / "out", tmp_path / "out")  # with an earlier comparison's sheet, no photograph
+    mine = shutil.copy(TOP / "models/kandinsky.safetensors", tmp_path / "mine.safetensors")
+    small = ("sizes=[48]", "iterations=2", f"photos={tmp_path}", f"output={tmp_path / 'out'}", "record=true")
+    page = compare(configuration(f"model={mine}", *small))
+    assert page.read_text().count("<img") == 7
+    told = capsys.readouterr()
+    assert "1 of 2 are on the page" in told.out + told.err and "not recorded" in told.out
+    assert mine.read_bytes() == (TOP / "models/kandinsky.safetensors").read_bytes()
 
 
 @pytest.mark.skipif(not shutil.which("chromedriver"), reason="needs Debian's chromium and chromium-driver")

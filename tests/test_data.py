@@ -149,6 +149,7 @@ def test_starter_validates_on_photographs_it_never_trains_on(held_out):
         ("folder", "unreadable", "can be read"),
         ("coco", "empty", "download.py"),
         ("imagenet", "empty", "take starter"),
+        ("starter", "empty", "data=folder"),
         ("leaves", None, "leaves_share=1"),
     ],
 )

@@ -44,6 +44,14 @@ def test_every_engine_paints_the_same_picture(name, kind, network, photos):
     assert painted_alike(engines.ENGINES[name][0](network), network, photos, 38)
 
 
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_every_engine_paints_the_smallest_pictures(name, network):
+    for package in engines.missing_packages(name):
+        pytest.importorskip(package)
+    photos = [torch.rand(1, 3, *size) for size in ((1, 1), (7, 5), (1, 40), (16, 16))]
+    assert painted_alike(engines.ENGINES[name][0](network), network, photos, 30)
+
+
 def test_onnx_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
     onnx = pytest.importorskip("onnx")
     result = command("export.py", "style=kandinsky", "format=onnx")

@@ -123,6 +123,8 @@ def test_mistakes_are_refused(tmp_path, photo):
         ([f"input=[{photo},{other}]", f"output={tmp_path}"], "would both become"),
         ([f"input={tmp_path / 'text.png'}"], "not a picture"),
         ([f"input={tmp_path / 'missing.png'}"], "no such file"),
+        (["input="], "is empty"),
+        ([f"style.image={photo}"], "train.py"),
         (["strength=1.5"], "from 0"),
         (["size=0"], "1 or more"),
         (["suffix=.gif"], "take one of"),
@@ -146,6 +148,7 @@ def test_with_no_arguments_it_paints_a_photograph_and_says_where(command, tmp_pa
 
 def test_mistakes_end_the_command_in_one_line(command, refused, photo):
     refused(command("infer.py", "input=missing.jpg"), "missing.jpg")
+    refused(command("infer.py", "photo.jpg"), "input=photo.jpg")
     refused(command("infer.py", "strenght=0.5"), "strenght")
     refused(command("infer.py", "style=mona_lisa"), "mona_lisa", "kandinsky")
     refused(command("infer.py", f"input={photo}", f"output={photo}"), "overwritten")

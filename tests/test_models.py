@@ -3,14 +3,16 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
 
+from allaprima.benchmarks import benchmark
 from allaprima.benchmarks.networks import mean_style
 from allaprima.losses import relative_content
 from allaprima.shipped import shipped_names
 from allaprima.style import shipped_style
 from allaprima.stylizer import Stylizer
 
-from .conftest import STYLE_LAYERS
+from .conftest import STYLE_LAYERS, TOP
 
 # What each reaches of the photograph's own distance to its painting, rounded up.
 REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udnie", 0.55)]
@@ -32,6 +34,12 @@ def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name,
     assert content.mean() < 1.0
 
 
+def test_benchmark_of_the_carried_networks(capsys):
+    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+        benchmark(compose("benchmark", ["benchmark=networks", "benchmark.size=64"]))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == shipped_names("models")
+
+
 def steps_behind(metadata):
     """Steps of a network and of those that it began with."""
     return metadata["steps"] + (steps_behind(metadata["init"]) if metadata["init"] else 0)
@@ -46,6 +54,13 @@ def test_a_network_says_where_it_comes_from(name, craft):
     assert steps_behind(metadata) >= 2000 and metadata["images_seen"] >= metadata["steps"]
     assert set(metadata["validation"]) == {"total", "content", "style", "tv"}
     assert all(number > 1 for number in metadata["worth"]["iterations"]["256"].values())
+
+
+@pytest.mark.parametrize("name", [name for name, _ in REACHED])
+def test_a_network_paints_the_photograph_and_no_pattern_of_its_own(name, held_out):
+    # One that knows its place by what it is given paints the same at the same place of every photograph.
+    pastiches, turned = (F.avg_pool2d(loaded(name)(images), 16) for images in (held_out, held_out.flip(3)))
+    assert (pastiches - turned.flip(3)).square().mean().sqrt() < 0.7 * pastiches.std((2, 3)).square().mean().sqrt()
 
 
 @pytest.mark.parametrize("name", [name for name, _ in REACHED])

@@ -5,7 +5,7 @@ from torch import nn
 
 from allaprima import networks
 from allaprima.errors import UserError
-from allaprima.networks.blocks import FewChannelConv, InstanceNorm, ResizeConv
+from allaprima.networks.blocks import FewChannelConv, InstanceNorm, ResizeConv, padded
 from allaprima.networks.johnson import Johnson
 from allaprima.networks.realtime import Realtime
 
@@ -14,7 +14,7 @@ from allaprima.networks.realtime import Realtime
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (16, 16), (33, 62), (101, 100), (64, 3)])
 def test_any_size_comes_out_at_its_own(size, network):
     photos = torch.rand(2, 3, *size)
-    painted = network(8, 1)(photos)
+    painted = network(8, 1).eval()(photos)
     assert painted.shape == photos.shape and painted.dtype == torch.float32
     assert painted.min() >= 0 and painted.max() <= 1
 
@@ -27,6 +27,20 @@ def test_width_and_depth_are_arguments():
     assert parameters(networks.build("johnson", width=32, blocks=5)) == pytest.approx(1.68e6, rel=0.01)
 
 
+@pytest.mark.parametrize("network", [Johnson, Realtime])
+def test_in_training_a_picture_ends_nowhere(network):
+    photos = torch.rand(2, 3, 48, 64)
+    network = network(8, 1)
+    turned = network(photos.roll((8, 12), (2, 3))).roll((-8, -12), (2, 3))
+    assert torch.allclose(network(photos), turned, atol=1e-5)
+
+
+def test_padding_from_the_opposite_side():
+    x = torch.randn(2, 3, 8, 10, dtype=torch.double, requires_grad=True)
+    assert torch.equal(padded(x, 3, wrapped=True), F.pad(x, (3,) * 4, mode="circular"))
+    assert torch.autograd.gradcheck(lambda x: padded(x, 3, wrapped=True), x)
+
+
 def test_grain_keeps_even_places_from_coming_out_even():
     even = torch.full((1, 3, 300, 64), 0.5)
     torch.manual_seed(0)
@@ -35,10 +49,17 @@ def test_grain_keeps_even_places_from_coming_out_even():
     grainy.load_state_dict(smooth.state_dict())
     plain, varied = (network(even)[..., 16:-16, 16:-16].std((2, 3)) for network in (smooth, grainy))
     assert (plain < 1e-4).all() and (varied > 1e-3).all()
-    assert torch.equal(grainy(even), grainy(even))
-    assert torch.allclose(grainy.grain(even)[..., :44, :], grainy.grain(even)[..., 256:, :])
     assert torch.allclose((grainy.grain(even) - even).std(), torch.tensor(0.1), atol=0.005)
-    assert torch.allclose((grainy.eval().grain(even) - even).std(), torch.tensor(0.05), atol=0.0025)
+
+
+def test_grain_is_new_in_training_and_has_its_place_in_painting():
+    even = torch.full((1, 3, 300, 64), 0.5)
+    grain = Johnson(8, 1, grain=0.1, painting_grain=0.05).grain
+    assert not torch.allclose(grain(even), grain(even))
+    painted = grain.eval()(even)
+    assert torch.equal(grain(even), painted)
+    assert torch.equal(painted[..., :44, :], painted[..., 256:, :])
+    assert torch.allclose((painted - even).std(), torch.tensor(0.05), atol=0.0025)
 
 
 def test_unknown_networks_are_refused():
@@ -52,7 +73,7 @@ def test_unknown_networks_are_refused():
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 8)])
 def test_resize_convolution_is_doubling_then_a_3x3_convolution(size):
-    block = ResizeConv(5, 7).double()
+    block = ResizeConv(5, 7).double().eval()
     x = torch.randn(2, 5, *size, dtype=torch.double)
     doubled = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
     assert torch.allclose(block(x), F.conv2d(doubled, block.weight), atol=1e-12)
@@ -60,7 +81,7 @@ def test_resize_convolution_is_doubling_then_a_3x3_convolution(size):
 
 @pytest.mark.parametrize("kernel", [3, 9])
 def test_convolution_to_few_channels_is_a_convolution(kernel):
-    block = FewChannelConv(5, 3, kernel).double()
+    block = FewChannelConv(5, 3, kernel).double().eval()
     x = torch.randn(2, 5, 12, 10, dtype=torch.double)
     padded = F.pad(x, (kernel // 2,) * 4, mode="reflect")
     assert torch.allclose(block(x), F.conv2d(padded, block.weight, block.bias), atol=1e-12)

@@ -101,6 +101,13 @@ def test_the_picture_has_the_photographs_size_and_alpha_and_shows_how_it_came_to
         assert animation.size == (72, 48) and animation.n_frames >= 6
 
 
+def test_however_long_it_takes_the_animation_has_so_many_frames(paint, monkeypatch):
+    monkeypatch.setattr("allaprima.optimizer_run.MOST_FRAMES", 4)
+    written = paint("scales=[32]", "show_every=1")
+    with Image.open(written.with_name("photo_kandinsky_progress.webp")) as animation:
+        assert 3 <= animation.n_frames <= 5
+
+
 def test_reconstruction_and_texture(paint, photo):
     original = read_picture(photo).image
     longer = ("init=noise", "iterations=60")

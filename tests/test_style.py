@@ -111,3 +111,4 @@ def test_read_style_writes_the_file_that_the_project_carries(command, tmp_path, 
     assert style.artist == "Francis Picabia" and list(style.grams) == [64]
     assert json.dumps(list(style.grams[64])) == json.dumps(list(STYLE_LAYERS))
     refused(command("read_style.py"), "style.image=PATH")
+    refused(command("read_style.py", f"style.image={PAINTING}", "sizes=256"), "sizes=[256,512]")

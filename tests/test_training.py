@@ -19,6 +19,7 @@ from allaprima import training_run as run
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
+from allaprima.start import initial_network
 from allaprima.style import shipped_style
 from allaprima.training import moving_average, rate_share
 
@@ -93,7 +94,7 @@ def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
     (folder,) = (tmp_path / "killed" / "kandinsky").iterdir()
     assert not (folder / "models").exists()
 
-    resumed = start(tmp_path / "killed", "resume=last")
+    resumed = start(tmp_path / "killed", "resume=last", "init=what the run began with no longer matters")
     output, _ = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, output
     whole = start(tmp_path / "whole")
@@ -120,6 +121,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         ([f"resume={checkpoint}", "loss.tv_weight=7"], "loss="),
         ([f"resume={checkpoint}", "seed=7"], "seed="),
         ([f"resume={checkpoint}", "trainer.max_steps=8"], "max_steps="),
+        ([f"resume={checkpoint}", "trainer.precision=16-mixed"], "precision="),
         ([f"resume={checkpoint}"], "has its 4 steps"),
         ([f"resume={tmp_path / 'missing.ckpt'}"], "no such file"),
         ([f"resume={__file__}"], "no checkpoint"),
@@ -169,7 +171,7 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
 )
 def test_a_run_begins_with_the_network_of_another_painting(overrides, start):
     config = configuration(*overrides)
-    _, ancestor = run.initial_network(config, shipped_style(config.style.name))
+    _, ancestor = initial_network(config, shipped_style(config.style.name))
     assert (ancestor and ancestor["style"]) == start
 
 
@@ -202,6 +204,8 @@ def test_a_run_that_diverges_says_so(tmp_path):
 MISTAKEN = (
     "trainer.max_steps=0",
     "trainer.precision=half",
+    "trainer.accelerator=abacus",
+    "trainer.devices=0",
     "trainer=gpu",
     "optimizer.learning_rate=fast",
     "optimizer.average_decay=2",

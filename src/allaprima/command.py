@@ -23,6 +23,8 @@ def mistakes_in_one_line() -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
+        if "=" not in error.override:
+            fail(f"'{error.override}' is no setting: write NAME=VALUE, as in input=photo.jpg")
         fail(f"{error}; a value with spaces, brackets or = needs quotes within quotes: 'name=\"value\"'")
     except (UserError, HydraException, OmegaConfBaseException) as error:
         fail(str(error))

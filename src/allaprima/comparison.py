@@ -70,6 +70,11 @@ def median_worth(races: Sequence[Race], network: str, start: str) -> tuple[float
     return statistics.median(values), min(values), max(values)
 
 
+def median_gain(races: Sequence[Race], network: str) -> float:
+    """Median over races of the photograph's own objective over a network's."""
+    return statistics.median(race.own.total / race.networks[network].terms.total for race in races)
+
+
 def race(
     path: Path,
     size: int,

@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from allaprima.comparison import Race, by_size, median_worth, race
+from allaprima.comparison import Race, by_size, median_gain, median_worth, race
 from allaprima.comparison_page import Evidence, write_page, write_sheet
 from allaprima.data.photos import held_out_photos, readable
 from allaprima.errors import UserError
@@ -18,13 +18,14 @@ from allaprima.losses import PerceptualLoss, gram_matrix
 from allaprima.memory import keep_freed_memory
 from allaprima.network_file import network_path, write_network
 from allaprima.objective import fast_on_cpu, load_objective
-from allaprima.optimizer import optimize
+from allaprima.optimizer import Watch, optimize
 from allaprima.settings import check_names, check_seed, check_sides, check_switch, check_whole
 from allaprima.shipped import shipped_names
 from allaprima.style import Style
 from allaprima.stylizer import Stylizer
 
 SHOWN = (50, 100, 500)
+DELTAS_AFTER = 100  # iterations
 STARTS = ("noise", "photo")
 
 
@@ -48,11 +49,13 @@ def compare(config: DictConfig) -> Path:
     name = path.stem
     style, loss = network_objective(network.metadata, config.style.image)
     networks = {name: network} | rivals(config.rivals, name, style)
-    photos = readable(held_out_photos(config.photos))
+    held_out = [photo for photo in held_out_photos(config.photos) if folder.resolve() not in photo.resolve().parents]
+    photos = readable(held_out)
     shown = [number for number in SHOWN if number <= config.iterations] or [config.iterations]
 
-    races = []
+    races, deltas, done = [], {}, False
     total = len(config.sizes) * len(photos) * len(config.starts) * (1 + config.iterations)
+    total += 2 * (1 + min(DELTAS_AFTER, config.iterations))
     with tqdm(total=total, unit="iteration", smoothing=0) as progress:
         try:
             for size, photo in itertools.product(config.sizes, photos):
@@ -62,25 +65,26 @@ def compare(config: DictConfig) -> Path:
                 races.append(
                     race(photo, size, networks, loss, starts, config.iterations, shown, lambda _: progress.update())
                 )
+                deltas = deltas or deltas_of(races[0], name, loss, config.iterations, lambda _: progress.update())
+            done = True
         except KeyboardInterrupt:
-            if not races:
+            if not deltas:
                 raise UserError("interrupted before the first photograph was finished: nothing is written") from None
             progress.write(f"interrupted: {len(races)} of {len(config.sizes) * len(photos)} are on the page")
     print_numbers(config, races)
-    evidence = Evidence(
-        style, network.metadata, network.engine, races, shown, deltas_of(races[0], name, loss), grams_of(races[0], loss)
-    )
+    evidence = Evidence(style, network.metadata, network.engine, races, shown, deltas, grams_of(races[0], loss))
     page, sheet = folder / f"{name}.html", folder / f"{name}.png"
     write_page(page, evidence)
     write_sheet(sheet, evidence)
     print(f"the page is {page}, the sheet {sheet}")
-    if config.record:
+    if config.record and not done:
+        print(f"not recorded in {path}, since it is not the whole comparison")
+    elif config.record:
         numbers = {
             str(size): {start: median_worth(of_size, name, start)[0] for start in config.starts}
             for size, of_size in by_size(races).items()
         }
-        photographs = len({race.name for race in races})
-        facts = {"iterations": numbers, "of": config.iterations, "photographs": photographs}
+        facts = {"iterations": numbers, "of": config.iterations, "photographs": len(photos)}
         write_network(path, network.network, network.metadata | {"worth": facts})
         print(f"recorded in {path}")
     smallest = next(iter(by_size(races).values()))
@@ -137,14 +141,14 @@ def rivals(paths: list[str], name: str, style: Style) -> dict[str, Stylizer]:
     return found
 
 
-def deltas_of(race: Race, network: str, loss: PerceptualLoss) -> dict[str, torch.Tensor]:
+def deltas_of(race: Race, network: str, loss: PerceptualLoss, iterations: int, watch: Watch) -> dict[str, torch.Tensor]:
     """Pictures for a look at total variation: photograph, pastiche, and the optimizer's with and without that term."""
     without = copy.copy(loss)
     without.tv_weight = 0.0
-    iterations = min(SHOWN[1], max(number for descent in race.optimizer.values() for number in descent.pictures))
     pictures = {"photograph": race.photo, f"pastiche ({network})": race.networks[network].picture}
     for name, objective in (("optimizer", loss), ("optimizer without total variation", without)):
-        pictures[name] = optimize(objective, race.photo, race.photo, iterations, "lbfgs", lambda _: None).picture
+        steps = min(DELTAS_AFTER, iterations)
+        pictures[name] = optimize(objective, race.photo, race.photo, steps, "lbfgs", watch).picture
     return pictures
 
 
@@ -161,12 +165,13 @@ def grams_of(race: Race, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tens
 
 
 def print_numbers(config: DictConfig, races: list[Race]) -> None:
-    """Print what each network is worth, per size and start."""
+    """Print what each network is worth, per size and start, and what it gains on the photograph itself."""
     print(f"{'iterations that a network is worth':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
     for network in races[0].networks:
         for size, of_size in by_size(races).items():
             for start in config.starts:
                 median, least, most = median_worth(of_size, network, start)
                 print(f"{network:36}{size:6}{start:>8}{median:8g}{f'{least} to {most}':>12}")
-    photographs = len({race.name for race in races})
-    print(f"{config.iterations} stands for as many or more; {photographs} photographs")
+            gain = median_gain(of_size, network)
+            print(f"{network:36}{size:6}: the photograph's own objective is {gain:.2f} times the network's")
+    print(f"{config.iterations} stands for as many or more; {len(by_size(races)[config.sizes[0]])} photographs")

@@ -14,8 +14,7 @@ from allaprima.data.photos import held_out_photos, readable
 from allaprima.engines import Paint, missing_packages, onnx_bytes, onnx_session, openvino_compiled, openvino_model
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, read_picture, write_atomically
-from allaprima.network_file import load_network, network_path
-from allaprima.networks.painter import SMALLEST
+from allaprima.network_file import chosen_network, load_network
 
 FORMATS = {"onnx": "onnxruntime", "openvino": "openvino"}
 LEAST_DECIBELS = 40
@@ -24,7 +23,7 @@ CHECKED = (161, 202, 255)
 
 
 def export(config: DictConfig) -> Path:
-    """Write the network that `configs/export.yaml` names in another format; any batch, any size of 16 pixels or more.
+    """Write the network that `configs/export.yaml` names in another format; any batch, any size.
 
     Returns:
         The file; an OpenVINO network's weights stand beside it as .bin.
@@ -36,16 +35,11 @@ def export(config: DictConfig) -> Path:
         raise UserError(f"format={config.format}: take one of {', '.join(FORMATS)}")
     if missing := missing_packages(FORMATS[config.format]):
         raise UserError(f"format={config.format} needs {', '.join(missing)}: pip install 'allaprima[export]'")
-    path = network_path(config.model or config.style.name)
+    path = chosen_network(config)
     network, metadata = load_network(path)
     photos = []
     for photo, short in zip(readable(held_out_photos(config.photos)), itertools.cycle(CHECKED), strict=False):
-        content = at_short_side(read_picture(photo).image[None], short)
-        if min(content.shape[-2:]) < SMALLEST:
-            raise UserError(
-                f"{photo} is smaller than the {SMALLEST} pixels that an exported network needs: leave it out"
-            )
-        photos.append(content)
+        photos.append(at_short_side(read_picture(photo).image[None], short))
     write = write_onnx if config.format == "onnx" else write_openvino
     file, decibels = write(Path(str(config.output)), path.stem, network, metadata, photos)
     print(f"{file}: as PyTorch paints, to {decibels:.0f} dB or better on {len(photos)} photographs, in float32")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
@@ -25,6 +26,17 @@ def network_path(name: str | Path) -> Path:
         carried = ", ".join(shipped_names("models"))
         raise UserError(f"there is no network '{name}': take one of {carried}, or the path of a .safetensors file")
     return path
+
+
+def chosen_network(config: DictConfig) -> Path:
+    """The file of the network that a command's `model`, or else its `style`, names.
+
+    Raises:
+        UserError: there is no such file, or a painting is given in the place of a network.
+    """
+    if config.style.image and not config.model:
+        raise UserError("style.image needs training first: train.py style.image=PICTURE, then model= what it wrote")
+    return network_path(config.model or config.style.name)
 
 
 def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -30,6 +30,7 @@ from allaprima.settings import SMALLEST_SIDE, check_seed, check_sides, check_who
 from allaprima.style import shipped_style
 
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
+MOST_FRAMES = 100
 
 
 def optimize_file(config: DictConfig) -> Path:
@@ -45,7 +46,9 @@ def optimize_file(config: DictConfig) -> Path:
     check_optimization(config)
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    (photo_path,) = [Path(str(config.content))] if config.content else packaged_photos(STARTER_VALIDATION[:1])
+    (photo_path,) = (
+        [Path(str(config.content))] if config.content is not None else packaged_photos(STARTER_VALIDATION[:1])
+    )
     photo = read_picture(photo_path)
     size = photo.image.shape[-2:]
     if min(size) < SMALLEST_SIDE:
@@ -62,14 +65,20 @@ def optimize_file(config: DictConfig) -> Path:
     losses = objectives(config, config.scales)
     reached: list[Iteration] = []
     frames: list[Image.Image] = []
+    every = config.show_every
 
     def show(iteration: Iteration) -> None:
+        nonlocal every
         progress.update(min(1, iteration.number))
         progress.set_postfix({term: f"{value:.4g}" for term, value in iteration.terms._asdict().items()})
         reached[:] = [iteration]
         if iteration.number % config.show_every == 0:
-            frames.append(to_image(iteration.picture[0]))
             write_picture(output, Picture(iteration.picture[0], None))
+        if iteration.number % every == 0:
+            frames.append(to_image(iteration.picture[0]))
+        if len(frames) > MOST_FRAMES:
+            del frames[1::2]
+            every *= 2
 
     failure = None
     with tqdm(total=len(losses) * config.iterations, unit="iteration") as progress:

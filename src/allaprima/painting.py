@@ -14,6 +14,7 @@ from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_phot
 from allaprima.engines import engine_for, engine_note
 from allaprima.errors import UserError
 from allaprima.images import WRITE_OPTIONS, ImageError, Picture, read_picture, write_picture
+from allaprima.network_file import chosen_network
 from allaprima.settings import check_number, check_switch, check_whole
 from allaprima.stylizer import Stylizer
 
@@ -32,7 +33,7 @@ def paint_files(config: DictConfig) -> list[Path]:
     if config.size is not None:
         check_whole(config, "size", least=1)
     inputs = find_inputs(config.input, Path(str(config.output)))
-    stylizer = Stylizer.load(config.model or config.style.name, engine_for(len(inputs)))
+    stylizer = Stylizer.load(chosen_network(config), engine_for(len(inputs)))
     painting = stylizer.metadata["style"]
     outputs = place_outputs(inputs, str(config.output), painting["name"], config.suffix)
     written, failures = [], []
@@ -80,6 +81,8 @@ def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[P
         return [(photo, Path(photo.name))]
     found: dict[Path, Path] = {}
     for name in map(str, given if OmegaConf.is_list(given) else [given]):
+        if not name:
+            raise UserError("input= is empty: name a file, a folder or a pattern")
         path = Path(name)
         if path.is_dir():
             folder, photos = path, find_photos(path)

@@ -20,6 +20,7 @@ from allaprima import weights
 from allaprima.errors import UserError
 from allaprima.images import ImageError, open_upright, to_tensor, write_atomically
 from allaprima.losses import gram_matrix
+from allaprima.settings import check_sides
 from allaprima.shipped import shipped_file, shipped_names
 from allaprima.vgg import VGG, canonical_name
 
@@ -187,10 +188,11 @@ def write_style(config: DictConfig) -> None:
     """
     if not config.style.image:
         raise UserError("style.image is missing: give the painting's picture, style.image=PATH")
-    source = weights.load(config.loss.weights, config.loss.depth)
+    check_sides(config, "sizes")
+    source = weights.load(str(config.loss.weights), config.loss.depth)
     vgg = VGG(source, config.loss.style_layers)
     style = painting_style(str(config.style.image), vgg, source.identity, config.loss.style_layers, config.sizes)
     described = {name: config.style[name] for name in ("name", "title", "artist", "year", "source")}
-    path = Path(config.output)
+    path = Path(str(config.output))
     replace(style, **described).write(path)
     print(f"{config.style.title} as {path}, {path.stat().st_size / 1e6:.2f} MB")

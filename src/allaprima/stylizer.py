@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
@@ -12,10 +11,7 @@ from allaprima.engines import ENGINES, fastest_engine
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, resized, to_image, to_tensor
 from allaprima.network_file import load_network
-from allaprima.networks.painter import SMALLEST
 
-# Pixels that are painted beyond each border and cut off: as far as they see their own padding, networks paint a frame.
-MARGIN = 48
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
@@ -72,19 +68,11 @@ class Stylizer:
             painted = self(to_tensor(upright), strength, preserve_color, size)
             return to_image(painted)
         photos = image if image.ndim == 4 else image[None]
-        pastiches = self._paint(photos, size)
+        pastiches = resized(self._engine(at_short_side(photos, size) if size else photos), photos.shape[-2:])
         if preserve_color:
             pastiches = with_colors_of(photos, pastiches)
-        blended = torch.lerp(photos, pastiches, strength)
+        blended = torch.lerp(photos, pastiches, strength).contiguous()
         return blended if image.ndim == 4 else blended[0]
-
-    def _paint(self, photos: Tensor, size: int | None) -> Tensor:
-        x = at_short_side(photos, size) if size else photos
-        margin = min(MARGIN, *(side - 1 for side in x.shape[-2:]))
-        padded = F.pad(x, (margin,) * 4, mode="reflect")
-        y = self._engine(padded) if min(padded.shape[-2:]) >= SMALLEST else self.network(padded)
-        y = y[..., margin : y.shape[-2] - margin, margin : y.shape[-1] - margin]
-        return resized(y, photos.shape[-2:]).contiguous()
 
 
 def with_colors_of(photos: Tensor, pastiches: Tensor) -> Tensor:

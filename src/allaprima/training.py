@@ -27,7 +27,7 @@ class StyleTransfer(pl.LightningModule):
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         loss: the objective.
         metadata: what a checkpoint and the network's file say of themselves.
-        settings: what else a run must have in common with the one that it resumes.
+        settings: what else a run must have in common with the one that it resumes, its seed among it.
         learning_rate: Adam's, at its height.
         warmup_steps: over which it rises from nothing.
         decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
@@ -87,7 +87,11 @@ class StyleTransfer(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts)."""
         photos, skipped = batch
-        terms = self._terms(self.network, photos)
+        # What is drawn here, like the samples, is a function of seed and step alone: a resumed run draws the same.
+        torch.manual_seed(self.settings["seed"] + (self.global_step << 32) + (self.global_rank << 56))
+        # To the network the photograph is a torus, whose seam it can see: so the seam is not where the borders are.
+        shifts = torch.randint(photos.shape[-1], (2,)).tolist()
+        terms = self._terms(self.network, photos.roll(shifts, (2, 3)))
         self.images_seen += len(photos) * self.trainer.world_size
         self.skipped += int(skipped.sum())
         self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
@@ -132,7 +136,8 @@ class StyleTransfer(pl.LightningModule):
         checkpoint["counts"] = {name: getattr(self, name) for name in COUNTS}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the counts up again."""
+        """Take up the counts again, and what the network began with."""
+        self.metadata = checkpoint["allaprima"]
         for name, value in checkpoint["counts"].items():
             setattr(self, name, value)
 

@@ -13,7 +13,6 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from torch import nn
 
 from allaprima import networks
 from allaprima.callbacks import ProgressBar, SampleSheet
@@ -21,10 +20,10 @@ from allaprima.data.module import Photographs
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
 from allaprima.memory import keep_freed_memory
-from allaprima.network_file import load_network
 from allaprima.objective import check_objective, load_objective
 from allaprima.precision import fastest_precision
 from allaprima.settings import check_number, check_seed, check_whole
+from allaprima.start import initial_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
 
@@ -40,7 +39,6 @@ SMALLEST_NUMBERS = {
     "trainer.val_every": 1,
     "optimizer.warmup_steps": 0,
 }
-STARTS = ("kandinsky", "starry_night")  # networks to begin with, the better first
 LAST = Path("checkpoints", "last.ckpt")  # in a run's folder
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
@@ -63,25 +61,28 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
     style, loss = load_objective(config.loss, config.style)
-    network, ancestor = initial_network(config, style)
     metadata = {
         "network": OmegaConf.to_container(config.network),
-        "init": ancestor,
         "style": {name: getattr(style, name) for name in ("name", "title", "artist", "year", "source", "sha256")},
         "style_size": config.style.size,
         "loss_network": loss.vgg.identity,
-        "loss": OmegaConf.to_container(config.loss),
+        "loss": OmegaConf.to_container(config.loss, resolve=True),
     }
     settings = {name: OmegaConf.to_container(config[name]) for name in ("data", "optimizer")}
-    settings |= {"seed": config.seed, "max_steps": config.trainer.max_steps}
+    settings |= {name: config.trainer[name] for name in ("max_steps", "devices")}
+    settings |= {"seed": config.seed, "precision": precision(config)}
+    checkpoint = find_checkpoint(config, metadata, settings)
+    if checkpoint:
+        network, start = networks.build(**config.network), "where it stopped"
+    else:
+        network, ancestor = initial_network(config, style)
+        metadata["init"], start = ancestor, f"the network of {ancestor['style']}" if ancestor else "random weights"
     module = StyleTransfer(network, loss, metadata, settings, **config.optimizer)
     data = Photographs(seed=config.seed, **config.data)
-    checkpoint = find_checkpoint(config, metadata, settings)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
     if not checkpoint:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
     trainer = make_trainer(config, folder, style, callbacks)
-    start = f"the network of {ancestor['style']}" if ancestor else "random weights"
     print(f"training {style.title} ({style.artist}) from {start} in {folder}, computing in {trainer.precision}")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -116,6 +117,10 @@ def check_settings(config: DictConfig) -> None:
     check_number(config, "data.leaves_share", most=1)
     if config.trainer.precision not in PRECISIONS:
         raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
+    if config.trainer.accelerator not in ("cpu", "gpu"):
+        raise UserError(f"trainer.accelerator={config.trainer.accelerator}: take cpu or gpu")
+    if config.trainer.devices != -1:
+        check_whole(config, "trainer.devices", least=1)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
 
@@ -132,39 +137,6 @@ def quiet_lightning() -> None:
     )
     for notice in notices:
         warnings.filterwarnings("ignore", notice)
-
-
-def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:
-    """The network before the first step: of random weights, or one that paints already, and what that one was.
-
-    Raises:
-        UserError: there is no such network, or it is built otherwise than the configuration says.
-    """
-    wanted = OmegaConf.to_container(config.network)
-    init = carried_start(wanted, style) if config.init == "auto" else config.init
-    if init == "scratch":
-        return networks.build(**wanted), None
-    begun, metadata = load_network(init)
-    if not built_alike(metadata["network"], wanted):
-        raise UserError(f"init={init} is {metadata['network']}: set network to the same, or use init=scratch")
-    network = networks.build(**wanted)
-    network.load_state_dict(begun.state_dict())
-    return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata.get("init")}
-
-
-def carried_start(wanted: dict[str, Any], style: Style) -> str:
-    """The first of `STARTS` that is built as wanted and was trained on another painting; scratch if there is none."""
-    for name in STARTS:
-        _, metadata = load_network(name)
-        if built_alike(metadata["network"], wanted) and metadata["style"]["sha256"] != style.sha256:
-            return name
-    return "scratch"
-
-
-def built_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two networks take each other's weights, in which grain has no part."""
-    first, second = ({k: v for k, v in built.items() if not k.endswith("grain")} for built in (one, other))
-    return first == second
 
 
 def new_folder(runs: Path, name: str) -> Path:
@@ -216,12 +188,17 @@ def comparable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts | {"style": facts["style"]["sha256"], "data": data}
 
 
+def precision(config: DictConfig) -> str:
+    """The number type of the computation, as Lightning calls it."""
+    chosen = config.trainer.precision
+    return fastest_precision(config.trainer.accelerator) if chosen == "auto" else chosen
+
+
 def make_trainer(config: DictConfig, folder: Path, style: Style, callbacks: Sequence[Callback]) -> pl.Trainer:
     """Lightning's trainer with this project's logs, checkpoints and pictures below `folder`."""
     settings = OmegaConf.to_container(config.trainer)
     every = settings.pop("val_every")
-    if settings["precision"] == "auto":
-        settings["precision"] = fastest_precision(settings["accelerator"])
+    settings["precision"] = precision(config)
     # Saved after each validation, so that one that was interrupted is done again.
     checkpoints = ModelCheckpoint(
         folder / "checkpoints",
@@ -256,7 +233,10 @@ def make_loggers(config: DictConfig, folder: Path, style: Style) -> list[Logger]
     if config.logger.wandb:
         import wandb
 
-        mode = "online" if wandb.login(prompt=False) else "offline"
+        try:
+            mode = "online" if wandb.login(prompt=False) else "offline"
+        except wandb.errors.Error as error:
+            raise UserError(f"Weights and Biases refused: {error}; WANDB_MODE=offline does without it") from error
         loggers.append(WandbLogger(folder.name, folder, mode=mode, project=config.logger.project, group=style.name))
     return loggers
 

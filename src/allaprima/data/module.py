@@ -54,6 +54,8 @@ class Photographs(pl.LightningDataModule):
         self.leaves_share, self.size, self.batch_size, self.workers = leaves_share, size, batch_size, workers
         self.seed = seed
         held_out = packaged_photos(STARTER_VALIDATION)
+        if source in ("starter", "leaves") and root is not None:
+            raise UserError(f"data={source} takes no folder: use data.root with data=folder or data=coco")
         if source == "starter":
             self.photos = packaged_photos(STARTER_TRAINING)
         elif source == "leaves":

@@ -1,4 +1,4 @@
-"""Blocks that the networks share: convolutions with reflection padding, instance norm, residual and resize blocks."""
+"""Blocks that the networks share: padded convolutions, instance norm, grain, residual and resize blocks."""
 
 import numpy as np
 import torch
@@ -11,6 +11,37 @@ GRAIN_TILE = 256  # pixels a side
 def for_an_engine() -> bool:
     """Whether a network is being recorded for another engine, which knows the plain form of each block best."""
     return torch.compiler.is_exporting() or torch.jit.is_tracing()
+
+
+class _Wrapped(torch.autograd.Function):
+    # What F.pad(mode="circular") computes, in channels_last, which makes it five times as fast on a processor.
+    @staticmethod
+    def forward(ctx, x: Tensor, border: int) -> Tensor:
+        ctx.border = border
+        height, width = x.shape[2:]
+        shape = (*x.shape[:2], height + 2 * border, width + 2 * border)
+        y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        inner = y[:, :, border:-border]
+        inner[..., border:-border] = x
+        inner[..., :border], inner[..., -border:] = x[..., -border:], x[..., :border]
+        y[:, :, :border], y[:, :, -border:] = inner[:, :, -border:], inner[:, :, :border]
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        border = ctx.border
+        rows = gradient[:, :, border:-border].clone(memory_format=torch.channels_last)
+        rows[:, :, -border:] += gradient[:, :, :border]
+        rows[:, :, :border] += gradient[:, :, -border:]
+        inner = rows[..., border:-border].clone(memory_format=torch.channels_last)
+        inner[..., -border:] += rows[..., :border]
+        inner[..., :border] += rows[..., -border:]
+        return inner, None
+
+
+def padded(x: Tensor, border: int, wrapped: bool) -> Tensor:
+    """(B, C, H, W) to (B, C, H + 2 border, W + 2 border): from the opposite side if wrapped, else reflected."""
+    return _Wrapped.apply(x, border) if wrapped else F.pad(x, (border,) * 4, mode="reflect")
 
 
 class InstanceNorm(nn.Module):
@@ -37,11 +68,12 @@ class InstanceNorm(nn.Module):
 
 
 class Grain(nn.Module):
-    """Adds a fixed noise, as Ulyanov et al. (2016, "Texture Networks") give their networks: (B, 3, H, W) to the same.
+    """Adds a noise, as Ulyanov et al. (2016, "Texture Networks") give their networks: (B, 3, H, W) to the same.
 
     The style term wants brush work in even places too. A network that has no chance to draw on can only repeat itself
-    there, which gives grids of dots. The noise is a tile with its place in the picture: a photograph is always painted
-    the same way, and a video's still parts stay still.
+    there, which gives grids of dots. In training the noise is new each time, since a network learns to know one that
+    is not, and paints the same wave at the same place of every photograph. In painting it is a tile with its place in
+    the picture: a photograph is always painted the same way, and a video's still parts stay still.
 
     Args:
         training: standard deviation in training mode, in the photographs' units.
@@ -50,23 +82,37 @@ class Grain(nn.Module):
 
     def __init__(self, training: float, painting: float) -> None:
         super().__init__()
-        self.strengths = {True: training, False: painting}
+        self.training_strength, self.painting_strength = training, painting
         # The old generator, since NumPy promises for it alone that a seed gives the same numbers for ever.
         noise = np.random.RandomState(0).standard_normal((3, GRAIN_TILE, GRAIN_TILE))
         self.register_buffer("tile", torch.from_numpy(noise).float(), persistent=False)
 
     def forward(self, photos: Tensor) -> Tensor:
         """(B, 3, H, W) to the same."""
+        if self.training:
+            return photos + self.training_strength * torch.randn_like(photos)
         rows, columns = (torch.arange(side, device=photos.device) % GRAIN_TILE for side in photos.shape[-2:])
-        return photos + self.strengths[self.training] * self.tile[:, rows][:, :, columns]
+        return photos + self.painting_strength * self.tile[:, rows][:, :, columns]
+
+
+class PaddedConv(nn.Conv2d):
+    """A convolution that keeps the size, but for its stride: (B, C, H, W) to (B, D, H/stride, W/stride).
+
+    In training it takes its padding from the picture's opposite side, as of a torus, in painting by reflection (see
+    `Painter`).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D, H/stride, W/stride)."""
+        return F.conv2d(padded(x, self.kernel_size[0] // 2, self.training), self.weight, self.bias, self.stride)
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution with reflection padding, then instance norm: (B, C, H, W) to (B, D, H/stride, W/stride)."""
+    """Convolution, then instance norm: (B, C, H, W) to (B, D, H/stride, W/stride)."""
 
     def __init__(self, channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(channels, out_channels, kernel, stride, kernel // 2, padding_mode="reflect", bias=False),
+            PaddedConv(channels, out_channels, kernel, stride, bias=False),
             InstanceNorm(out_channels),
         )
 
@@ -90,7 +136,7 @@ class ResizeConv(nn.Module):
 
     After doubling, a 3x3 window sees only 2x2 different pixels, so the four positions that an output pixel can have
     are four 2x2 convolutions at the low resolution, with sums of the 3x3 weights: 4 multiply-adds for 9, no doubled
-    copy. The doubled picture's reflection is the low resolution's replication.
+    copy. The doubled picture's reflection is the low resolution's replication. Padded like `PaddedConv`.
     """
 
     def __init__(self, channels: int, out_channels: int) -> None:
@@ -108,14 +154,15 @@ class ResizeConv(nn.Module):
             )
         height, width = x.shape[2:]
         kernels = torch.einsum("aik,bjl,dckl->abdcij", self.taps, self.taps, self.weight).flatten(0, 2)
-        y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernels.contiguous(memory_format=torch.channels_last))
+        wider = padded(x, 1, wrapped=True) if self.training else F.pad(x, (1, 1, 1, 1), mode="replicate")
+        y = F.conv2d(wider, kernels.contiguous(memory_format=torch.channels_last))
         y = y.permute(0, 2, 3, 1).unflatten(3, (2, 2, -1))
         rows = [torch.stack([y[:, a : a + height, b : b + width, a, b] for b in (0, 1)], dim=3) for a in (0, 1)]
         return torch.stack(rows, dim=2).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
 class FewChannelConv(nn.Conv2d):
-    """A convolution to few channels, with reflection padding: (B, C, H, W) to (B, D, H, W), H and W even.
+    """`PaddedConv` to few channels: (B, C, H, W) to (B, D, H, W), H and W even.
 
     Processors compute 16 or 32 channels at once, of which a picture's three leave most idle. So the four pixels of
     each 2x2 cell are computed together, as 4 D channels of one strided convolution whose window sees them all.
@@ -129,5 +176,6 @@ class FewChannelConv(nn.Conv2d):
         border = self.kernel_size[0] // 2
         shifted = [F.pad(self.weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
         kernels = torch.stack(shifted, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        cells = F.conv2d(F.pad(x, (border,) * 4, mode="reflect"), kernels, self.bias.repeat_interleave(4), stride=2)
+        wider = padded(x, border, self.training)
+        cells = F.conv2d(wider, kernels, self.bias.repeat_interleave(4), stride=2)
         return F.pixel_shuffle(cells, 2)

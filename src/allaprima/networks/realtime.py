@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from allaprima.networks.blocks import ConvNorm, Residual
+from allaprima.networks.blocks import ConvNorm, PaddedConv, Residual
 from allaprima.networks.painter import CELL, Painter
 
 
@@ -25,7 +25,7 @@ class Realtime(Painter):
             ConvNorm(3 * CELL**2, width, 3),
             nn.ReLU(inplace=True),
             *(Residual(width) for _ in range(blocks)),
-            nn.Conv2d(width, 3 * CELL**2, 3, padding=1, padding_mode="reflect"),
+            PaddedConv(width, 3 * CELL**2, 3),
             nn.PixelShuffle(CELL),
         )
         super().__init__(layers, grain, painting_grain)

@@ -1,0 +1,45 @@
+"""What a run begins with: random weights, or a network that paints already."""
+
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from allaprima import networks
+from allaprima.errors import UserError
+from allaprima.network_file import load_network
+from allaprima.style import Style
+
+STARTS = ("kandinsky", "starry_night")  # networks to begin with, the better first
+
+
+def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:
+    """The network before the first step, and what it was trained for so far: nothing if its weights are random.
+
+    Raises:
+        UserError: there is no such network, or it is built otherwise than the configuration says.
+    """
+    network = networks.build(**OmegaConf.to_container(config.network))
+    init = carried_start(network, style) if config.init == "auto" else config.init
+    if init == "scratch":
+        return network, None
+    begun, metadata = load_network(init)
+    if shapes(begun) != shapes(network):
+        raise UserError(f"init={init} is {metadata['network']}: set network to the same, or use init=scratch")
+    network.load_state_dict(begun.state_dict())
+    return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata.get("init")}
+
+
+def carried_start(network: nn.Module, style: Style) -> str:
+    """The first of `STARTS` that is built like `network` and paints another painting; scratch if there is none."""
+    for name in STARTS:
+        carried, metadata = load_network(name)
+        if shapes(carried) == shapes(network) and metadata["style"]["sha256"] != style.sha256:
+            return name
+    return "scratch"
+
+
+def shapes(network: nn.Module) -> dict[str, torch.Size]:
+    """What must be equal for one network to take another's weights."""
+    return {name: weight.shape for name, weight in network.state_dict().items()}
