@@ -46,9 +46,7 @@ def optimize_file(config: DictConfig) -> Path:
     check_optimization(config)
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    (photo_path,) = (
-        [Path(str(config.content))] if config.content is not None else packaged_photos(STARTER_VALIDATION[:1])
-    )
+    photo_path = packaged_photos(STARTER_VALIDATION)[0] if config.content is None else Path(str(config.content))
     photo = read_picture(photo_path)
     size = photo.image.shape[-2:]
     if min(size) < SMALLEST_SIDE:
