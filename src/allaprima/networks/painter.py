@@ -13,8 +13,8 @@ class Painter(nn.Module):
     """Photograph to pastiche in one pass.
 
     A network that sees where its picture ends paints a frame there, wherever that brings Gram matrices nearer. So in
-    training its picture is a torus, which ends nowhere and which training turns to have its seam anywhere; in painting it
-    has a margin, a reflection of the picture.
+    training its picture is a torus, which ends nowhere and which training turns to have its seam anywhere; in painting
+    it has a margin, a reflection of the picture.
 
     Args:
         layers: (B, 3, h, w) to logits of the same shape; h and w multiples of 4.
