@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -66,13 +68,29 @@ def test_onnx_files_paint_the_same_picture_and_say_what_they_are(command, networ
 
 
 def test_openvino_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
-    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("openvino")
     result = command("export.py", "style=kandinsky", "format=openvino")
     assert result.returncode == 0, result.stderr
     assert re.search(r"to \d+ dB or better", result.stdout)
-    model = openvino.Core().read_model(tmp_path / "exported/kandinsky.xml")
+    model = engines.openvino_core().read_model(tmp_path / "exported/kandinsky.xml")
     assert painted_alike(engines.openvino_compiled(model, "f32"), network, photos, 40)
     assert json.loads(model.get_rt_info("allaprima").astype(str)) == load_network("kandinsky")[1]
+
+
+def test_signals_still_arrive_after_two_networks_came_and_went():
+    pytest.importorskip("openvino")
+    program = """
+import signal
+from allaprima import engines, networks
+
+signal.signal(signal.SIGCHLD, lambda *_: print("arrived"))
+first, second = (engines.openvino_engine(networks.build("realtime", width=8, blocks=1)) for _ in range(2))
+del first
+del second
+signal.raise_signal(signal.SIGCHLD)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0 and result.stdout.splitlines()[-1] == "arrived", result.stderr
 
 
 def test_engines_that_are_not_installed_are_passed_over_and_named(monkeypatch):

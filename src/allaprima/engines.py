@@ -1,5 +1,6 @@
 """What computes a network: PyTorch always, OpenVINO or ONNX Runtime where they are installed and faster."""
 
+import functools
 import importlib.util
 import threading
 import warnings
@@ -53,16 +54,26 @@ def openvino_model(network: nn.Module) -> Any:
     return model
 
 
-def openvino_compiled(model: Any, precision: str) -> Paint:
-    """What `openvino_model` gives, ready to paint in the number type `precision`, f32 or bf16."""
+@functools.cache
+def openvino_core() -> Any:
+    """OpenVINO itself, once for the whole process.
+
+    Each one puts a signal stack of its own in the place of the last and frees it when it ends. Of two that overlap the
+    later restores one that is freed already, and the next signal, such as that of a child that ended, kills the process.
+    """
     import openvino
 
+    return openvino.Core()
+
+
+def openvino_compiled(model: Any, precision: str) -> Paint:
+    """What `openvino_model` gives, ready to paint in the number type `precision`, f32 or bf16."""
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    compiled = openvino_core().compile_model(model, "CPU", settings)
     turns = threading.Lock()  # one request at a time: a Stylizer may be called from several threads
 
     def paint(photos: Tensor) -> Tensor:

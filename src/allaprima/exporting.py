@@ -11,7 +11,15 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from allaprima.data.photos import held_out_photos, readable
-from allaprima.engines import Paint, missing_packages, onnx_bytes, onnx_session, openvino_compiled, openvino_model
+from allaprima.engines import (
+    Paint,
+    missing_packages,
+    onnx_bytes,
+    onnx_session,
+    openvino_compiled,
+    openvino_core,
+    openvino_model,
+)
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, read_picture, write_atomically
 from allaprima.network_file import chosen_network, load_network
@@ -68,7 +76,7 @@ def write_openvino(
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "network.xml"
         openvino.save_model(model, file, compress_to_fp16=True)
-        decibels = least_psnr(openvino_compiled(openvino.Core().read_model(file), "f32"), network, photos)
+        decibels = least_psnr(openvino_compiled(openvino_core().read_model(file), "f32"), network, photos)
         for suffix in (".bin", ".xml"):  # the description last: without its weights it would be no network
             write_atomically(folder / f"{name}{suffix}", file.with_suffix(suffix).read_bytes())
     return folder / f"{name}.xml", decibels
