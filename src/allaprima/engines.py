@@ -59,7 +59,7 @@ def openvino_core() -> Any:
     """OpenVINO itself, once for the whole process.
 
     Each one puts a signal stack of its own in the place of the last and frees it when it ends. Of two that overlap the
-    later restores one that is freed already, and the next signal, such as that of a child that ended, kills the process.
+    later restores one that is freed already, and the next signal, of a child that ended say, kills the process.
     """
     import openvino
 
