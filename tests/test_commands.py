@@ -130,15 +130,15 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     assert (folder / "trainer/curve.csv").read_text().splitlines() == rows["trainer"]
     assert (folder / "sheet.jpg").exists()
 
-    refused(command("benchmark.py", *small, "optimizer.learning_rate=1"), "trainer holds", "other settings")
-    refused(command("benchmark.py", *small, "seed=1"), "other settings", "move it away")
-    refused(command("benchmark.py", *small, "benchmark.size=33"), "multiple of 4")
-    refused(command("benchmark.py", *small, "network=realtime"), "network=")
+    refused(["benchmark.py", *small, "optimizer.learning_rate=1"], "trainer holds", "other settings")
+    refused(["benchmark.py", *small, "seed=1"], "other settings", "move it away")
+    refused(["benchmark.py", *small, "benchmark.size=33"], "multiple of 4")
+    refused(["benchmark.py", *small, "network=realtime"], "network=")
 
 
-def test_mistakes_of_the_other_commands(command, refused):
-    refused(command("benchmark.py"), "benchmark")
-    refused(command("benchmark.py", "lunch"), "lunch", "train")
-    refused(command("benchmark.py", "infer", "contenders=[abacus]"), "abacus", "openvino")
-    refused(command("download.py", "server=nowhere"), "web address")
-    refused(command("infer.py", "input=my photo (1).jpg"), "quotes")
+def test_mistakes_of_the_other_commands(refused):
+    refused(["benchmark.py"], "benchmark")
+    refused(["benchmark.py", "lunch"], "lunch", "train")
+    refused(["benchmark.py", "infer", "contenders=[abacus]"], "abacus", "openvino")
+    refused(["download.py", "server=nowhere"], "web address")
+    refused(["infer.py", "input=my photo (1).jpg"], "quotes")

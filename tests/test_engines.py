@@ -122,6 +122,6 @@ def test_a_network_that_paints_something_else_is_not_written(tmp_path):
     assert export(config).name == "mine.v2.xml"
 
 
-def test_mistakes_are_told_in_one_line(command, refused):
-    refused(command("export.py", "format=tflite"), "tflite", "onnx")
-    refused(command("export.py", "style=mona_lisa"), "mona_lisa", "kandinsky")
+def test_mistakes_are_told_in_one_line(refused):
+    refused(["export.py", "format=tflite"], "tflite", "onnx")
+    refused(["export.py", "style=mona_lisa"], "mona_lisa", "kandinsky")

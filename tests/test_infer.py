@@ -147,9 +147,11 @@ def test_with_no_arguments_it_paints_a_photograph_and_says_where(command, tmp_pa
 
 
 def test_mistakes_end_the_command_in_one_line(command, refused, photo):
-    refused(command("infer.py", "input=missing.jpg"), "missing.jpg")
-    refused(command("infer.py", "photo.jpg"), "input=photo.jpg")
-    refused(command("infer.py", "strenght=0.5"), "strenght")
-    refused(command("infer.py", "style=mona_lisa"), "mona_lisa", "kandinsky")
-    refused(command("infer.py", f"input={photo}", f"output={photo}"), "overwritten")
-    refused(command("infer.py", f"input={photo}", "strength=much"), "strength")
+    result = command("infer.py", "input=missing.jpg")
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: input=missing.jpg") and result.stderr.count("\n") == 1
+    refused(["infer.py", "photo.jpg"], "input=photo.jpg")
+    refused(["infer.py", "strenght=0.5"], "strenght")
+    refused(["infer.py", "style=mona_lisa"], "mona_lisa", "kandinsky")
+    refused(["infer.py", f"input={photo}", f"output={photo}"], "overwritten")
+    refused(["infer.py", f"input={photo}", "strength=much"], "strength")

@@ -3,6 +3,7 @@ import torch
 
 from allaprima import losses
 from allaprima.errors import UserError
+from allaprima.grid import grid_energy
 from allaprima.losses import PerceptualLoss, gram_matrix
 
 
@@ -130,3 +131,14 @@ def test_gradient_reaches_the_pastiche_and_nothing_else(vgg):
 def test_unknown_objective_is_refused(vgg):
     with pytest.raises(UserError, match="relative, johnson, gatys"):
         make_loss(vgg, torch.rand(1, 3, 32, 32), "perceptual")
+
+
+def test_grid_energy_is_of_what_cells_have_in_common():
+    noise = 0.1 * torch.randn(2, 3, 96, 96)
+    weave = 0.1 * torch.randn(2, 3, 4, 4).repeat(1, 1, 24, 24)
+    gradient = torch.linspace(0, 1, 96).expand(2, 3, 96, 96)
+    energies = {name: grid_energy(x) for name, x in {"noise": noise, "weave": weave, "gradient": gradient}.items()}
+    assert energies["noise"].shape == (2,)
+    assert torch.allclose(energies["weave"], (weave - weave.mean((2, 3), keepdim=True)).square().mean((1, 2, 3)))
+    assert (energies["noise"] < 0.05 * energies["weave"]).all() and (energies["gradient"] < 1e-10).all()
+    assert torch.allclose(grid_energy(weave.roll((1, 2), (2, 3))), energies["weave"])

@@ -165,8 +165,8 @@ def test_mistakes_are_refused(paint, tmp_path, photo):
             paint(*overrides)
 
 
-def test_mistakes_are_told_in_one_line(command, refused):
-    refused(command("optimize.py", "content=missing.png"), "missing.png")
+def test_mistakes_are_told_in_one_line(refused):
+    refused(["optimize.py", "content=missing.png"], "missing.png")
 
 
 def test_the_fast_number_type_reaches_what_float32_does(craft, held_out):

@@ -236,10 +236,10 @@ def test_experiment_full_is_two_epochs_of_coco():
     assert configuration("experiment=full", "trainer=ddp").trainer.strategy == "ddp"
 
 
-def test_mistakes_are_told_in_one_line(command, refused, tmp_path):
-    refused(command("train.py", "style=mona_lisa"), "mona_lisa", "kandinsky")
-    refused(command("train.py", "data=coco", f"data.root={tmp_path}"), "is not COCO 2017", "download.py")
-    refused(command("train.py", "style.image=missing.jpg"), "missing.jpg")
-    refused(command("train.py", "loss.weights=imagenet"), "style.image=PATH")
+def test_mistakes_are_told_in_one_line(refused, tmp_path):
+    refused(["train.py", "style=mona_lisa"], "mona_lisa", "kandinsky")
+    refused(["train.py", "data=coco", f"data.root={tmp_path}"], "is not COCO 2017", "download.py")
+    refused(["train.py", "style.image=missing.jpg"], "missing.jpg")
+    refused(["train.py", "loss.weights=imagenet"], "style.image=PATH")
     (tmp_path / "file").write_text("in the way")
-    refused(command("train.py", *SMALL, "runs=file"), "cannot write")
+    refused(["train.py", *SMALL, "runs=file"], "cannot write")

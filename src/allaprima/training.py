@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from allaprima.errors import UserError
+from allaprima.grid import grid_energy
 from allaprima.losses import PerceptualLoss, Terms
 from allaprima.network_file import write_network
 
@@ -26,6 +27,7 @@ class StyleTransfer(pl.LightningModule):
     Args:
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         loss: the objective.
+        grid_weight: of `grid_energy`, which is added to it in training alone; 0 leaves it out.
         metadata: what a checkpoint and the network's file say of themselves.
         settings: what else a run must have in common with the one that it resumes, its seed among it.
         learning_rate: Adam's, at its height.
@@ -38,6 +40,7 @@ class StyleTransfer(pl.LightningModule):
         self,
         network: nn.Module,
         loss: PerceptualLoss,
+        grid_weight: float,
         metadata: dict[str, Any],
         settings: dict[str, Any],
         learning_rate: float,
@@ -47,6 +50,7 @@ class StyleTransfer(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.loss, self.metadata, self.settings = network, loss, metadata, settings
+        self.grid_weight = grid_weight
         self.averaged = AveragedModel(network, multi_avg_fn=moving_average(average_decay))
         self.averaged.requires_grad_(False).eval()
         self.learning_rate, self.warmup_steps, self.decay_share = learning_rate, warmup_steps, decay_share
@@ -91,13 +95,16 @@ class StyleTransfer(pl.LightningModule):
         torch.manual_seed(self.settings["seed"] + (self.global_step << 32) + (self.global_rank << 56))
         # To the network the photograph is a torus, whose seam it can see: so the seam is not where the borders are.
         shifts = torch.randint(photos.shape[-1], (2,)).tolist()
-        terms = self._terms(self.network, photos.roll(shifts, (2, 3)))
+        photos = photos.roll(shifts, (2, 3))
+        pastiches = self.network(photos)
+        terms = self._terms(pastiches, photos)
+        grid = grid_energy(pastiches).mean() if self.grid_weight else 0.0
         self.images_seen += len(photos) * self.trainer.world_size
         self.skipped += int(skipped.sum())
-        self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
+        self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()} | {"train/grid": grid})
         self.log("train/skipped_files", float(self.skipped))
         self.log("objective", terms.total, prog_bar=True, logger=False)
-        return terms.total
+        return terms.total + self.grid_weight * grid
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Take the weights into their average, and count the seconds of a step with its wait for data."""
@@ -112,12 +119,11 @@ class StyleTransfer(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
         """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
         (photos,) = batch
-        terms = self._terms(self.averaged, photos)
+        terms = self._terms(self.averaged(photos), photos)
         self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
 
-    def _terms(self, network: nn.Module, photos: Tensor) -> Terms:
-        photos = photos.contiguous(memory_format=torch.channels_last)
-        return self.loss(network(photos), self.loss.content_features(photos))
+    def _terms(self, pastiches: Tensor, photos: Tensor) -> Terms:
+        return self.loss(pastiches, self.loss.content_features(photos.contiguous(memory_format=torch.channels_last)))
 
     def on_validation_epoch_end(self) -> None:
         """Keep the means for the network's file."""

@@ -77,7 +77,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     else:
         network, ancestor = initial_network(config, style)
         metadata["init"], start = ancestor, f"the network of {ancestor['style']}" if ancestor else "random weights"
-    module = StyleTransfer(network, loss, metadata, settings, **config.optimizer)
+    module = StyleTransfer(network, loss, config.loss.grid_weight, metadata, settings, **config.optimizer)
     data = Photographs(seed=config.seed, **config.data)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
     if not checkpoint:
@@ -109,6 +109,7 @@ def check_settings(config: DictConfig) -> None:
         check_whole(config, name, least)
     check_seed(config)
     check_objective(config)
+    check_number(config, "loss.grid_weight")
     check_number(config, "network.grain")
     check_number(config, "network.painting_grain")
     check_number(config, "optimizer.learning_rate")

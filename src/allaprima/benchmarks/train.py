@@ -57,7 +57,9 @@ def trainer_seconds(config: DictConfig) -> list[float]:
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
     _, loss = load_objective(config.loss, config.style)
-    module = StyleTransfer(networks.build(**config.network), loss, {}, {"seed": config.seed}, **config.optimizer)
+    module = StyleTransfer(
+        networks.build(**config.network), loss, config.loss.grid_weight, {}, {"seed": config.seed}, **config.optimizer
+    )
     times = StepTimes()
     trainer = pl.Trainer(
         accelerator="cpu",
