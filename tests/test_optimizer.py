@@ -124,6 +124,26 @@ def test_the_papers_objectives(paint, loss):
     assert paint(f"loss={loss}", *mine).name == "photo_coffee.png"
 
 
+def test_it_begins_with_any_picture(paint, tmp_path):
+    Image.new("RGB", (30, 50), (230, 20, 20)).save(tmp_path / "red.png")
+    red, green, _ = read_picture(paint(f"init={tmp_path / 'red.png'}", "iterations=1")).image.mean((1, 2))
+    assert red > 2 * green
+
+
+def test_an_objective_that_turns_into_no_number_leaves_the_picture_so_far(paint, tmp_path, photo, monkeypatch):
+    calls, forward = itertools.count(), PerceptualLoss.forward
+
+    def breaks(self, *arguments):
+        terms = forward(self, *arguments)
+        return terms._replace(total=terms.total * torch.nan) if next(calls) > 8 else terms
+
+    monkeypatch.setattr(PerceptualLoss, "forward", breaks)
+    with pytest.raises(UserError, match="no number any more"):
+        paint()
+    reached = read_picture(tmp_path / "out" / "photo_kandinsky.png").image
+    assert reached.isfinite().all() and not torch.equal(reached, read_picture(photo).image)
+
+
 def test_interrupted_it_keeps_what_it_has(tmp_path, photo):
     script = [sys.executable, TOP / "scripts" / "optimize.py", f"content={photo}", f"output={tmp_path / 'out'}"]
     process = subprocess.Popen(

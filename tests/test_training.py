@@ -21,7 +21,7 @@ from allaprima.errors import UserError
 from allaprima.images import read_picture
 from allaprima.start import initial_network
 from allaprima.style import shipped_style
-from allaprima.training import moving_average, rate_share
+from allaprima.training import moving_average, rate_share, step_seed
 
 from .conftest import TOP
 
@@ -173,6 +173,14 @@ def test_a_run_begins_with_the_network_of_another_painting(overrides, start):
     config = configuration(*overrides)
     _, ancestor = initial_network(config, shipped_style(config.style.name))
     assert (ancestor and ancestor["style"]) == start
+
+
+def test_every_step_and_device_draws_something_else():
+    draws = set()
+    for place in itertools.product((0, 1), (0, 1, 2, 500), (0, 1)):
+        torch.manual_seed(step_seed(*place))
+        draws.add(torch.rand(1).item())
+    assert len(draws) == 16
 
 
 def test_the_rate_rises_stays_and_falls():

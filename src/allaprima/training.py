@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -92,7 +93,7 @@ class StyleTransfer(pl.LightningModule):
         """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts)."""
         photos, skipped = batch
         # What is drawn here, like the samples, is a function of seed and step alone: a resumed run draws the same.
-        torch.manual_seed(self.settings["seed"] + (self.global_step << 32) + (self.global_rank << 56))
+        torch.manual_seed(step_seed(self.settings["seed"], self.global_step, self.global_rank))
         # To the network the photograph is a torus, whose seam it can see: so the seam is not where the borders are.
         shifts = torch.randint(photos.shape[-1], (2,)).tolist()
         photos = photos.roll(shifts, (2, 3))
@@ -156,6 +157,11 @@ class StyleTransfer(pl.LightningModule):
             "validation": self.validation,
         }
         write_network(path, self.averaged.module, metadata)
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """A seed for what one step of a run draws on one device: 32 bits, which is all that PyTorch's generator takes."""
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0])
 
 
 def rate_share(step: int, steps: int, warmup: int, decay_share: float) -> float:
