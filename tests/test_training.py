@@ -218,6 +218,7 @@ MISTAKEN = (
     "optimizer.learning_rate=fast",
     "optimizer.average_decay=2",
     "loss.tv_weight=nan",
+    "loss.grid_weight=much",
     "loss.depth=11",
     "loss.style_layers=relu3_3",
     "data.batch_size=two",
