@@ -1,7 +1,8 @@
+import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validatio
 from allaprima.vgg import VGG
 
 TOP = Path(__file__).parents[1]
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each of the processes
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 
@@ -30,39 +34,43 @@ def held_out():
     return validation_squares(packaged_photos(STARTER_VALIDATION), 256)
 
 
-@pytest.fixture
-def command(tmp_path):
-    """Run one of the project's scripts as a user would, in an empty folder."""
+class Ended(NamedTuple):
+    """How a command ended."""
 
-    def call(script, *arguments, **options):
-        return subprocess.run(
-            [sys.executable, str(TOP / "scripts" / script), *map(str, arguments)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=540,
-            **options,
-        )
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capfd):
+    """Run one of the project's scripts as a user would, in an empty folder.
+
+    It runs in this process, which has taken its seconds to import PyTorch already.
+    """
+
+    def call(script, *arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            runpy.run_path(str(TOP / "scripts" / script), run_name="__main__")
+            returncode = 0
+        except SystemExit as end:
+            returncode = end.code
+        return Ended(returncode, *capfd.readouterr())
 
     return call
 
 
 @pytest.fixture
-def refused(tmp_path, monkeypatch, capfd):
-    """Check that a command ends as a user's mistake should: one line, exit status 2, no traceback.
+def refused(command):
+    """Check that a command ends as a user's mistake should: one line, exit status 2, no traceback."""
 
-    It runs in this process, which has taken its seconds to import PyTorch already.
-    """
-
-    def check(command, *words):
-        script, *arguments = command
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(TOP / "scripts" / script), run_name="__main__")
-        assert end.value.code == 2
-        (line,) = capfd.readouterr().err.splitlines()
+    def check(arguments, *words):
+        ended = command(*arguments)
+        assert ended.returncode == 2
+        (line,) = ended.stderr.splitlines()
         assert line.startswith("error: ")
         for word in words:
             assert str(word) in line

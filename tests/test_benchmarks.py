@@ -49,6 +49,7 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     (folder / "plain/curve.csv").write_text("\n".join(rows["plain"][:2]))
     again = command("benchmark.py", *small)
     assert again.returncode == 0, again.stderr
+    assert "trainer: as measured before" in again.stdout and "loop: as" not in again.stdout
     redone = (folder / "plain/curve.csv").read_text().splitlines()
     assert [row.rpartition(",")[2] for row in redone] == [row.rpartition(",")[2] for row in rows["plain"]]
     assert (folder / "trainer/curve.csv").read_text().splitlines() == rows["trainer"]

@@ -1,16 +1,24 @@
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from allaprima.data.photos import packaged_photos
+from allaprima.data.photos import find_photos, packaged_photos
+from allaprima.errors import UserError
+from allaprima.images import read_picture
+from allaprima.network_file import load_network
+from allaprima.training_run import find_checkpoint
 
 from .conftest import TOP
-from .test_training import SMALL
+from .test_training import SMALL, configuration
 
 README = (TOP / "README.md").read_text()
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
@@ -35,43 +43,47 @@ def workplace(tmp_path):
     return tmp_path
 
 
-def typed(command, workplace, *more):
-    """Run a line of the README as a user types it, in a shell."""
-    line = command.replace("python scripts/", f"{shlex.quote(sys.executable)} {shlex.quote(str(TOP))}/scripts/")
-    line = " ".join([line, *map(shlex.quote, more)])
-    return subprocess.run(line, shell=True, cwd=workplace, capture_output=True, text=True, timeout=540)
+@pytest.fixture
+def typed(command, workplace):
+    """Run a line of the README as a user types it."""
+
+    def call(line, *more):
+        _, script, *arguments = shlex.split(line)
+        return command(script.removeprefix("scripts/"), *arguments, *more)
+
+    return call
 
 
-@pytest.mark.parametrize("command", readme_commands("infer.py"))
-def test_the_readmes_ways_to_paint(command, workplace):
+@pytest.mark.parametrize("line", readme_commands("infer.py"))
+def test_the_readmes_ways_to_paint(line, typed, workplace):
     before = set(workplace.rglob("*"))
-    result = typed(command, workplace)
+    result = typed(line)
     assert result.returncode == 0, result.stderr
     assert [path for path in set(workplace.rglob("*")) - before if path.is_file()]
 
 
-def test_the_readmes_ways_to_train(workplace):
+def test_the_readmes_ways_to_train(typed, workplace):
     commands = readme_commands("train.py")
-    assert any("resume=last" in command for command in commands)
-    for command in dict.fromkeys(commands):
-        result = typed(command, workplace, *SMALL, "trainer.max_steps=4")
-        if "resume=last" in command:
+    assert any("resume=last" in line for line in commands)
+    for line in dict.fromkeys(commands):
+        result = typed(line, *SMALL, "trainer.max_steps=4")
+        if "resume=last" in line:
             assert result.returncode == 2 and "has its 4 steps already" in result.stderr
         else:
             assert result.returncode == 0, result.stderr
     assert list(workplace.glob("runs/my/*/models/my.safetensors"))
 
 
-@pytest.mark.parametrize("command", readme_commands("optimize.py"))
-def test_the_readmes_ways_to_optimize(command, workplace):
-    result = typed(command, workplace, "iterations=2", "scales=[32,48]")
+@pytest.mark.parametrize("line", readme_commands("optimize.py"))
+def test_the_readmes_ways_to_optimize(line, typed, workplace):
+    result = typed(line, "iterations=2", "scales=[32,48]")
     assert result.returncode == 0, result.stderr
     assert list(workplace.rglob("*_progress.webp"))
 
 
-@pytest.mark.parametrize("command", readme_commands("compare.py"))
-def test_the_readmes_ways_to_compare(command, workplace):
-    result = typed(command, workplace, "iterations=2", "sizes=[32]", "starts=[photo]", "photos=holiday")
+@pytest.mark.parametrize("line", readme_commands("compare.py"))
+def test_the_readmes_ways_to_compare(line, typed, workplace):
+    result = typed(line, "iterations=2", "sizes=[32]", "starts=[photo]", "photos=holiday")
     assert result.returncode == 0, result.stderr
     assert list(workplace.rglob("*.html")) and list(workplace.rglob("comparison/*.png"))
 
@@ -82,9 +94,47 @@ def test_the_readmes_python(workplace):
     assert Image.open(workplace / "painted.jpg").size == (120, 80)
 
 
+@contextmanager
+def as_anyone():
+    """Be a user who may not read everything, as the superuser may."""
+    superuser = not os.geteuid()
+    if superuser:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if superuser:
+            os.seteuid(0)
+
+
+def test_what_may_not_be_read_is_told_as_such():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        network, checkpoint, locked = (folder / part for part in ("a.safetensors", "last.ckpt", "locked"))
+        shutil.copy(TOP / "models/kandinsky.safetensors", network)
+        shutil.copy(COFFEE, checkpoint)
+        locked.mkdir()
+        resumed = configuration(f"resume={checkpoint}")
+        folder.chmod(0o755)
+        for path in (network, checkpoint, locked):
+            path.chmod(0)
+        for read in (
+            lambda: load_network(network),
+            lambda: find_photos(locked),
+            lambda: read_picture(checkpoint),
+            lambda: find_checkpoint(resumed, {}, {}),
+        ):
+            with as_anyone(), pytest.raises(UserError, match="no permission"):
+                read()
+        locked.chmod(0o755)
+
+
 def test_mistakes_of_the_other_commands(refused):
     refused(["benchmark.py"], "benchmark")
     refused(["benchmark.py", "lunch"], "lunch", "train")
     refused(["benchmark.py", "infer", "contenders=[abacus]"], "abacus", "openvino")
     refused(["download.py", "server=nowhere"], "web address")
     refused(["infer.py", "input=my photo (1).jpg"], "quotes")
+    refused(["infer.py", "--input", "photo.jpg"], "--input", "input=photo.jpg")
+    refused(["train.py", "+optimizer.momentum=1"], "+optimizer.momentum", "configs/")
+    refused(["infer.py", "input=[]"], "nothing is left")

@@ -9,13 +9,17 @@ from PIL import Image
 from safetensors import safe_open
 
 from allaprima import comparison_run
-from allaprima.comparison import Descent, Painted, Race, median_worth, worth
+from allaprima.comparison import Descent, Painted, Race, by_size, median_worth, worth
+from allaprima.comparison_page import time_rows, worth_rows
 from allaprima.comparison_run import compare
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.losses import Terms
+from allaprima.training_run import train
 
 from .conftest import TOP
+from .test_training import SMALL
+from .test_training import configuration as train_configuration
 
 (COFFEE, CAT) = packaged_photos(["skimage/data/coffee.png", "skimage/data/chelsea.png"])
 
@@ -41,6 +45,20 @@ def test_worth_is_the_iteration_at_which_the_optimizer_is_as_good():
     assert median_worth(races, "a", "noise") == (2, 0, 3)
     ended_early = made_up(0.1, [3.0, 1.0], allowed=500)
     assert worth(ended_early.networks["a"], ended_early.optimizer["noise"]) == 500
+
+
+def test_the_pages_tables_say_what_was_measured():
+    sizes = by_size([made_up(0.5, [3.0, 1.0, 0.5, 0.4]), made_up(0.1, [3.0, 1.0, 0.5, 0.4])])
+    (row,) = worth_rows(sizes)
+    assert row == {"network": "a", "size": 4, "start": "from noise", "of": 3} | {
+        "median": "2.5",
+        "least": 2,
+        "most": "3 or more",
+        "gain": pytest.approx((9.0 / 0.5 + 9.0 / 0.1) / 2),
+    }
+    (row,) = time_rows(sizes, [1, 3, 500])
+    assert row["slow"] == pytest.approx([0.1, 0.3, 0.3]) and row["fast"] == pytest.approx(0.01)
+    assert row["speedup"] == pytest.approx(30)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +92,13 @@ def test_the_number_is_recorded_and_told_by_infer(compared, command):
     folder, _ = compared
     with safe_open(folder / "mine.safetensors", "pt") as mine, safe_open(folder / "rival.safetensors", "pt") as theirs:
         facts = json.loads(mine.metadata()["allaprima"])["worth"]
+        before = json.loads(theirs.metadata()["allaprima"]).get("worth", {})
         assert all(torch.equal(mine.get_tensor(key), theirs.get_tensor(key)) for key in theirs.keys())  # noqa: SIM118
-    assert facts["photographs"] == 2 and facts["of"] == 6
-    assert set(facts["iterations"]) == {"48", "64"} and set(facts["iterations"]["48"]) == {"noise", "photo"}
+    assert set(facts) == {"48", "64", *before} and {name: facts[name] for name in before} == before
+    assert set(facts["48"]) == {"noise", "photo", "of", "photographs"}
+    assert facts["48"]["photographs"] == 2 and facts["48"]["of"] == 6
     result = command("infer.py", f"model={folder / 'mine.safetensors'}", f"input={folder / 'photos/cat.png'}")
-    assert f"{facts['iterations']['48']['noise']:g} from noise" in result.stdout
+    assert f"{facts['64']['photo']:g} from photo at 64 pixels" in result.stdout.replace(" or more", "")
 
 
 def test_the_command_ends_with_its_number(compared, command):
@@ -88,6 +108,14 @@ def test_the_command_ends_with_its_number(compared, command):
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"worth \d+(\.5)?", result.stdout.splitlines()[-1])
     assert "broken.png" in result.stderr and "2 photographs" in result.stdout
+
+
+def test_a_network_of_ones_own_painting_is_compared_on_that(tmp_path, compared):
+    size = ("style.size=64", f"style.image={CAT}")
+    mine = train(train_configuration(*SMALL, *size, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0"))
+    small = ("sizes=[32]", "iterations=2", "starts=[photo]", f"photos={compared[0] / 'photos'}", f"output={tmp_path}")
+    page = compare(configuration(f"model={mine}", f"style.image={CAT}", *small))
+    assert page == tmp_path / "chelsea.html" and "chelsea" in page.read_text()
 
 
 def test_an_interrupted_comparison_is_shown_and_not_recorded(compared, tmp_path, monkeypatch, capsys):

@@ -235,6 +235,14 @@ def test_download_goes_on_where_it_broke_and_what_came_is_coco(tmp_path, server,
     assert len(ranges) == asked
 
 
+def test_the_command_downloads(command, server, monkeypatch, tmp_path):
+    address, archives, _ = server
+    monkeypatch.setattr(coco.download, "__defaults__", (archives,))
+    result = command("download.py", "root=mine", f"server={address}")
+    assert result.returncode == 0, result.stderr
+    assert "train2017.zip: 100%" in result.stderr and len(coco.photos(tmp_path / "mine")[0]) == 2
+
+
 def test_download_refuses_what_came_damaged_or_not_at_all(tmp_path, server):
     address, archives, _ = server
     with pytest.raises(UserError, match="MD5"):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +67,8 @@ def test_batches_sizes_and_pillow_images(stylizer):
     assert torch.equal(stylizer(photos, size=400), stylizer(photos))
     image = Image.fromarray(np.zeros((30, 50, 4), np.uint8))
     assert stylizer(image).size == (50, 30)
+    assert stylizer(image).getchannel("A").getextrema() == (0, 0)
+    assert stylizer(Image.effect_noise((50, 30), 80)).mode == "RGB"
     image.getexif()[0x0112] = 6
     assert stylizer(image).size == (30, 50)
 
@@ -139,15 +144,20 @@ def test_mistakes_are_refused(tmp_path, photo):
     assert not (tmp_path / "painted").exists()
 
 
-def test_with_no_arguments_it_paints_a_photograph_and_says_where(command, tmp_path):
-    result = command("infer.py")
+def in_a_process_of_its_own(folder, *arguments):
+    command = [sys.executable, TOP / "scripts/infer.py", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def test_with_no_arguments_it_paints_a_photograph_and_says_where(tmp_path):
+    result = in_a_process_of_its_own(tmp_path)
     assert result.returncode == 0, result.stderr
     assert "painted/chelsea_kandinsky.png" in result.stdout
     assert read_picture(tmp_path / "painted" / "chelsea_kandinsky.png").image.shape == (3, 300, 451)
 
 
-def test_mistakes_end_the_command_in_one_line(command, refused, photo):
-    result = command("infer.py", "input=missing.jpg")
+def test_mistakes_end_the_command_in_one_line(refused, photo, tmp_path):
+    result = in_a_process_of_its_own(tmp_path, "input=missing.jpg")
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr.startswith("error: input=missing.jpg") and result.stderr.count("\n") == 1
     refused(["infer.py", "photo.jpg"], "input=photo.jpg")

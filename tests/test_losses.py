@@ -74,6 +74,9 @@ def test_objective_is_the_weighted_sum_and_zero_where_it_should_be(vgg, objectiv
     terms = loss(photo, loss.content_features(photo))
     assert terms.content.item() == 0 and terms.style.item() > 0 and terms.tv.item() > 0
     assert terms.total.item() == pytest.approx((3 * terms.style + 5 * terms.tv).item())
+    other = loss(photo.flip(3), loss.content_features(photo))
+    assert other.content.item() > 0
+    assert other.total.item() == pytest.approx((2 * other.content + 3 * other.style + 5 * other.tv).item())
     same = loss(painting, loss.content_features(painting))
     assert same.style.item() == pytest.approx(0, abs=1e-8)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
+from torchvision.models import vgg16, vgg19
 
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
@@ -118,9 +119,12 @@ def test_reconstruction_and_texture(paint, photo):
     assert near < 0.1 < 0.15 < far
 
 
-@pytest.mark.parametrize("loss", ["johnson", "gatys"])
-def test_the_papers_objectives(paint, loss):
-    mine = ("loss.weights=craft", "loss.depth=16", f"style.image={COFFEE}", "style.size=48")
+@pytest.mark.parametrize(("loss", "build"), [("johnson", vgg16), ("gatys", vgg19)])
+def test_the_papers_objectives_with_their_loss_networks(paint, tmp_path, loss, build):
+    torch.save(
+        build(weights=None, init_weights=False).features.state_dict(prefix="features."), tmp_path / "features.pth"
+    )
+    mine = (f"loss.weights={tmp_path / 'features.pth'}", f"style.image={COFFEE}", "style.size=48")
     assert paint(f"loss={loss}", *mine).name == "photo_coffee.png"
 
 

@@ -1,9 +1,7 @@
 import csv
 import itertools
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -75,34 +73,24 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
     assert metadata["validation"]["total"] == pytest.approx(objective[60], abs=1e-4)
 
 
-def start(folder, *overrides):
-    return subprocess.Popen(
-        [sys.executable, TOP / "scripts" / "train.py", *SMALL, "trainer.max_steps=14", f"runs={folder}", *overrides],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
-    killed = start(tmp_path / "killed")
+    settings = (*SMALL, "trainer.max_steps=14")
+    begun = tmp_path / "killed"
+    killed = subprocess.Popen([sys.executable, TOP / "scripts" / "train.py", *settings, f"runs={begun}"])
     deadline = time.monotonic() + 300
-    while not list((tmp_path / "killed").glob("*/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+    while not list(begun.glob("*/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
-    (folder,) = (tmp_path / "killed" / "kandinsky").iterdir()
+    killed.kill()
+    killed.wait()
+    (folder,) = (begun / "kandinsky").iterdir()
     assert not (folder / "models").exists()
 
-    resumed = start(tmp_path / "killed", "resume=last", "init=what the run began with no longer matters")
-    output, _ = resumed.communicate(timeout=300)
-    assert resumed.returncode == 0, output
-    whole = start(tmp_path / "whole")
-    output, _ = whole.communicate(timeout=300)
-    assert whole.returncode == 0, output
+    again = ("resume=last", "init=what the run began with no longer matters")
+    run.train(configuration(*settings, f"runs={begun}", *again))
+    run.train(configuration(*settings, f"runs={tmp_path / 'whole'}"))
 
     (other,) = (tmp_path / "whole" / "kandinsky").iterdir()
-    assert [path.name for path in (tmp_path / "killed" / "kandinsky").iterdir()] == [folder.name]
+    assert list((begun / "kandinsky").iterdir()) == [folder]
     mine, theirs = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (folder, other))
     assert mine["global_step"] == theirs["global_step"] == 14
     assert mine["counts"]["images_seen"] == theirs["counts"]["images_seen"]
@@ -116,7 +104,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     config = configuration(*SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0")
     checkpoint = run.train(config).parents[1] / "checkpoints" / "last.ckpt"
     for overrides, words in (
-        ([f"resume={checkpoint}", "style=udnie"], "style="),
+        ([f"resume={checkpoint}", "style=udnie"], "is of Composition VII, not Udnie"),
         ([f"resume={checkpoint}", "network.width=16"], "network="),
         ([f"resume={checkpoint}", "loss.tv_weight=7"], "loss="),
         ([f"resume={checkpoint}", "seed=7"], "seed="),
@@ -130,6 +118,28 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             run.train(configuration(*SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0", *overrides))
+
+
+def test_a_finished_run_whose_network_is_lost_writes_it_again(tmp_path):
+    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0")
+    path = run.train(configuration(*small))
+    before = path.read_bytes()
+    shutil.rmtree(path.parent)
+    assert run.train(configuration(*small, "resume=last")) == path
+    assert path.read_bytes() == before
+
+
+def test_several_devices_share_the_steps():
+    assert run.steps(configuration("trainer.devices=3").trainer) == 167
+    assert run.steps(configuration().trainer) == 500
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("runs/a.safetensors", "model=runs/a.safetensors"), ("my art (1).x", "'model=\"my art (1).x\"'")],
+)
+def test_a_path_is_told_as_it_is_typed(path, words):
+    assert run.typed("model", path) == words
 
 
 def test_wandb_stays_offline_without_a_key(tmp_path, monkeypatch):
@@ -160,7 +170,9 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
     mine, theirs = load_file(first), load_file(second)
     assert all(torch.equal(mine[name], value) for name, value in theirs.items())
     with safe_open(second, "pt") as file:
-        assert json.loads(file.metadata()["allaprima"])["init"] == {"style": "kandinsky", "steps": 4, "init": None}
+        ancestor = json.loads(file.metadata()["allaprima"])["init"]
+    assert (ancestor["style"], ancestor["steps"], ancestor["init"]) == ("kandinsky", 4, None)
+    assert ancestor["loss"]["content_weight"] == 0.2 and ancestor["settings"]["max_steps"] == 4
     with pytest.raises(UserError, match="set network to the same"):
         run.train(configuration(*small, f"init={first}", "network.width=16"))
 

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
+from unittest import mock
 
 import hydra
 from hydra.errors import HydraException, OverrideParseException
@@ -25,7 +27,7 @@ def mistakes_in_one_line() -> Iterator[None]:
     except OverrideParseException as error:
         if "=" not in error.override:
             fail(f"'{error.override}' is no setting: write NAME=VALUE, as in input=photo.jpg")
-        fail(f"{error}; a value with spaces, brackets or = needs quotes within quotes: 'name=\"value\"'")
+        fail(f"{error}; a value with more than plain letters and digits needs quotes within quotes: 'name=\"value\"'")
     except (UserError, HydraException, OmegaConfBaseException) as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -43,6 +45,11 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def refuse_option(_: ArgumentParser, message: str) -> NoReturn:
+    """What Hydra's parser of options does with one that it does not know, in the place of printing its usage."""
+    fail(f"{message}; settings are written NAME=VALUE, as in input=photo.jpg")
+
+
 def run(config_name: str, work: Callable[[DictConfig], object]) -> None:
     """Call `work` with the settings of `configs/CONFIG_NAME.yaml` and of the command line."""
 
@@ -51,6 +58,9 @@ def run(config_name: str, work: Callable[[DictConfig], object]) -> None:
         with mistakes_in_one_line():  # before Hydra sees them and adds lines of its own
             work(config)
 
+    for argument in sys.argv[1:]:
+        if argument.startswith(("+", "~")):
+            fail(f"'{argument}': no command knows other settings than those in configs/, and each needs all of its own")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors in the settings come here instead of being printed by Hydra
-    with mistakes_in_one_line():
+    with mistakes_in_one_line(), mock.patch.object(ArgumentParser, "error", refuse_option):
         main()

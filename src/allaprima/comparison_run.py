@@ -16,7 +16,7 @@ from allaprima.data.photos import held_out_photos, readable
 from allaprima.errors import UserError
 from allaprima.losses import PerceptualLoss, gram_matrix
 from allaprima.memory import keep_freed_memory
-from allaprima.network_file import network_path, write_network
+from allaprima.network_file import chosen_network, network_path, write_network
 from allaprima.objective import fast_on_cpu, load_objective
 from allaprima.optimizer import Watch, optimize
 from allaprima.settings import check_names, check_seed, check_sides, check_switch, check_whole
@@ -40,18 +40,17 @@ def compare(config: DictConfig) -> Path:
     """
     check_comparison(config)
     keep_freed_memory()
-    path = network_path(config.model or config.style.name)
+    path = chosen_network(config)
     folder = Path(str(config.output))
     folder.mkdir(parents=True, exist_ok=True)
     if config.record and not os.access(path.parent, os.W_OK):
         raise UserError(f"{path.parent} cannot be written to: leave out record=true")
     network = Stylizer.load(path)
     name = path.stem
+    networks = {name: network} | rivals(config.rivals, name, network.metadata["style"])
+    photos = readable(photographs(config.photos, folder))
     style, loss = network_objective(network.metadata, config.style.image)
-    networks = {name: network} | rivals(config.rivals, name, style)
-    held_out = [photo for photo in held_out_photos(config.photos) if folder.resolve() not in photo.resolve().parents]
-    photos = readable(held_out)
-    shown = [number for number in SHOWN if number <= config.iterations] or [config.iterations]
+    shown = [number for number in SHOWN if number < config.iterations] + [config.iterations]
 
     races, deltas, done = [], {}, False
     total = len(config.sizes) * len(photos) * len(config.starts) * (1 + config.iterations)
@@ -82,10 +81,11 @@ def compare(config: DictConfig) -> Path:
     elif config.record:
         numbers = {
             str(size): {start: median_worth(of_size, name, start)[0] for start in config.starts}
+            | {"of": config.iterations, "photographs": len(photos)}
             for size, of_size in by_size(races).items()
         }
-        facts = {"iterations": numbers, "of": config.iterations, "photographs": len(photos)}
-        write_network(path, network.network, network.metadata | {"worth": facts})
+        facts = {"worth": network.metadata.get("worth", {}) | numbers}
+        write_network(path, network.network, network.metadata | facts)
         print(f"recorded in {path}")
     smallest = next(iter(by_size(races).values()))
     print(f"worth {median_worth(smallest, name, config.starts[0])[0]:g}")
@@ -105,8 +105,20 @@ def check_comparison(config: DictConfig) -> None:
         raise UserError(f"rivals={config.rivals}: give a list, rivals=[FILE,FILE]")
 
 
+def photographs(given: str | None, output: Path) -> list[Path]:
+    """What to paint: all below the folder `given` but what stands in the folder `output` below that, or the packaged.
+
+    Raises:
+        UserError: `given` is no folder, or holds no pictures.
+    """
+    photos = held_out_photos(given)
+    if given and Path(str(given)).resolve() in output.resolve().parents:
+        photos = [photo for photo in photos if output.resolve() not in photo.resolve().parents]
+    return photos
+
+
 def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[Style, PerceptualLoss]:
-    """The very objective that a network was trained on, fast on this machine.
+    """The objective by which a network was validated, fast on this machine: training's but for the term against grids.
 
     Raises:
         UserError: its painting is neither one that the project carries nor `picture`.
@@ -126,7 +138,7 @@ def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[St
     return style, fast_on_cpu(loss)
 
 
-def rivals(paths: list[str], name: str, style: Style) -> dict[str, Stylizer]:
+def rivals(paths: list[str], name: str, painting: dict[str, Any]) -> dict[str, Stylizer]:
     """Other networks by the names of their files, or by their paths where a name is taken.
 
     Raises:
@@ -136,8 +148,9 @@ def rivals(paths: list[str], name: str, style: Style) -> dict[str, Stylizer]:
     for path in map(network_path, paths):
         taken = path.stem in {name, *found}
         rival = found[str(path) if taken else path.stem] = Stylizer.load(path)
-        if rival.metadata["style"]["sha256"] != style.sha256:
-            raise UserError(f"{path} was trained on {rival.metadata['style']['title']}, not on {style.title}")
+        trained = rival.metadata["style"]
+        if trained["sha256"] != painting["sha256"]:
+            raise UserError(f"{path} was trained on {trained['title']}, not on {painting['title']}")
     return found
 
 

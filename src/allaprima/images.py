@@ -57,8 +57,7 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0) -> Image.Image:
             if shortest:
                 file.draft("RGB", (shortest, shortest))
             file.load()
-            image = ImageOps.exif_transpose(file)
-            profile = file.info.get("icc_profile")
+            return upright(file)
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist: check the path") from error
     except IsADirectoryError as error:
@@ -69,6 +68,12 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0) -> Image.Image:
         raise ImageError(f"{name} is not a picture that Pillow can read: give a JPEG, PNG, WebP or TIFF") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
         raise ImageError(f"{name} is damaged or not a picture: {error}") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """A picture of any mode as 8-bit RGB or RGBA in sRGB, turned upright by its EXIF orientation."""
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
     if profile:
         image = _to_srgb(image, profile)
     if image.mode.startswith("I") or image.mode == "F":

@@ -47,14 +47,19 @@ def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     path = network_path(name)
     try:
+        path.open("rb").close()  # safetensors does not tell a lack of permission from a damaged file
         with safe_open(path, "pt") as file:
             metadata = json.loads((file.metadata() or {})["allaprima"])
             if missing := {"network", "style", "style_size", "loss", "loss_network"} - metadata.keys():
                 raise KeyError(*missing)
+            if missing := {"name", "title", "artist", "source", "sha256"} - metadata["style"].keys():
+                raise KeyError(*missing)
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
         network = networks.build(**metadata["network"])
         network.load_state_dict(state)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except PermissionError as error:
+        raise UserError(f"no permission to read {path}") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(f"{path} is not a network of this project: give a file that train.py wrote") from error
     return network, metadata
 

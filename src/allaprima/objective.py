@@ -9,14 +9,14 @@ from allaprima import weights
 from allaprima.errors import UserError
 from allaprima.losses import PerceptualLoss
 from allaprima.precision import fastest_precision
-from allaprima.settings import check_names, check_number, check_whole
+from allaprima.settings import SMALLEST_SIDE, check_names, check_number, check_whole
 from allaprima.style import Style, painting_style, shipped_style
 from allaprima.vgg import CONVOLUTIONS, VGG, canonical_name
 
 
 def check_objective(config: DictConfig) -> None:
     """Raises UserError for a setting in the groups `loss` and `style` that cannot be."""
-    check_whole(config, "style.size", least=32)
+    check_whole(config, "style.size", least=SMALLEST_SIDE)
     for name in ("loss.content_weight", "loss.style_weight", "loss.tv_weight"):
         check_number(config, name)
     for name in ("loss.content_layers", "loss.style_layers"):

@@ -27,7 +27,7 @@ from allaprima.objective import check_objective, fast_on_cpu, load_objective
 from allaprima.optimizer import METHODS, Iteration, Watch, optimize
 from allaprima.painting import place_outputs
 from allaprima.settings import SMALLEST_SIDE, check_seed, check_sides, check_whole
-from allaprima.style import shipped_style
+from allaprima.style import picture_name, shipped_style
 
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
 MOST_FRAMES = 100
@@ -53,7 +53,7 @@ def optimize_file(config: DictConfig) -> Path:
         raise UserError(
             f"{photo_path} is {size[1]} x {size[0]} pixels: give a photograph of {SMALLEST_SIDE} or more a side"
         )
-    name = Path(str(config.style.image)).stem if config.style.image else config.style.name
+    name = picture_name(str(config.style.image)) if config.style.image else config.style.name
     (output,) = place_outputs([(photo_path, Path(photo_path.name))], str(config.output), name, None)
     animation = output.with_name(f"{output.stem}_progress.webp")
     inputs = {Path(str(path)).resolve() for path in (photo_path, config.style.image, config.init) if path}

@@ -62,10 +62,13 @@ def paint_files(config: DictConfig) -> list[Path]:
 
 def worth_note(worth: dict[str, Any]) -> str:
     """What `scripts/compare.py` found of a network, in words."""
-    size, numbers = next(iter(worth["iterations"].items()))
-    limits = {start: " or more" if number >= worth["of"] else "" for start, number in numbers.items()}
-    counts = " and ".join(f"{number:g}{limits[start]} from {start}" for start, number in numbers.items())
-    return f"one pass of this network is worth so many iterations of the slow optimizer at {size} pixels: {counts}"
+    counts = []
+    for size, found in worth.items():
+        numbers = {start: found[start] for start in ("noise", "photo") if start in found}
+        more = {start: " or more" if number >= found["of"] else "" for start, number in numbers.items()}
+        told = " and ".join(f"{number:g}{more[start]} from {start}" for start, number in numbers.items())
+        counts.append(f"{told} at {size} pixels")
+    return f"one pass of this network is worth so many iterations of the slow optimizer: {'; '.join(counts)}"
 
 
 def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
@@ -97,6 +100,8 @@ def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[P
         if folder.resolve() in output.resolve().parents and path not in photos:
             photos = [photo for photo in photos if output.resolve() not in photo.resolve().parents]
         found |= {photo: photo.relative_to(folder) for photo in photos}
+    if not found:
+        raise UserError(f"input={given}: nothing is left to paint; name a file, a folder or a pattern")
     return list(found.items())
 
 
@@ -109,7 +114,7 @@ def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, 
     if suffix is not None and suffix not in WRITE_OPTIONS:
         raise UserError(f"suffix={suffix}: take one of {', '.join(WRITE_OPTIONS)}")
     target = Path(output)
-    if target.suffix and not target.is_dir():
+    if (target.suffix.lower() in WRITE_OPTIONS or (target.suffix and len(inputs) == 1)) and not target.is_dir():
         if len(inputs) > 1:
             raise UserError(f"output={output} is one file, but there are {len(inputs)} inputs: name a folder")
         places = [target]

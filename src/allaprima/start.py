@@ -12,6 +12,7 @@ from allaprima.network_file import load_network
 from allaprima.style import Style
 
 STARTS = ("kandinsky", "starry_night")  # networks to begin with, the better first
+ANCESTRY = ("steps", "images_seen", "seconds", "loss", "settings", "init")  # what is kept of the one begun with
 
 
 def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:
@@ -28,7 +29,8 @@ def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[s
     if shapes(begun) != shapes(network):
         raise UserError(f"init={init} is {metadata['network']}: set network to the same, or use init=scratch")
     network.load_state_dict(begun.state_dict())
-    return network, {"style": metadata["style"]["name"], "steps": metadata["steps"], "init": metadata.get("init")}
+    kept = {name: metadata[name] for name in ANCESTRY if name in metadata}
+    return network, {"style": metadata["style"]["name"]} | kept
 
 
 def carried_start(network: nn.Module, style: Style) -> str:

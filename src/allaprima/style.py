@@ -174,10 +174,15 @@ def painting_style(source: str, vgg: VGG, loss_network: str, layers: Sequence[st
     except ImageError as error:
         raise ImageError(str(error).replace("the data", source)) from error
     on_the_web = source.startswith(("http://", "https://"))
-    file = Path(source.split("?")[0])
+    name = picture_name(source)
     digest = hashlib.sha256(content).hexdigest()
-    address = source if on_the_web else file.name
-    return Style(file.stem, file.stem, "unknown", "", address, digest, loss_network, grams)
+    address = source if on_the_web else Path(source).name
+    return Style(name, name, "unknown", "", address, digest, loss_network, grams)
+
+
+def picture_name(source: str) -> str:
+    """What a picture's style and results are called, by its path or web address."""
+    return Path(source.split("?")[0] if source.startswith(("http://", "https://")) else source).stem
 
 
 def write_style(config: DictConfig) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
 from allaprima.engines import ENGINES, fastest_engine
 from allaprima.errors import UserError
-from allaprima.images import at_short_side, resized, to_image, to_tensor
+from allaprima.images import at_short_side, resized, to_image, to_tensor, upright
 from allaprima.network_file import load_network
 
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
@@ -47,8 +47,8 @@ class Stylizer:
         """Paint one picture, or a batch of them.
 
         Args:
-            image: (3, H, W) or (B, 3, H, W), sRGB in [0, 1], or a Pillow image, which is turned upright and of which
-                the colours alone are painted.
+            image: (3, H, W) or (B, 3, H, W), sRGB in [0, 1], or a Pillow image of any mode, which is turned upright
+                and keeps its transparency.
             strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
             preserve_color: take the luminance from the pastiche and the colour from the photograph.
             size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
@@ -64,9 +64,9 @@ class Stylizer:
         if size is not None and size < 1:
             raise UserError(f"size={size}: give the short side in pixels, 1 or more")
         if isinstance(image, Image.Image):
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            painted = self(to_tensor(upright), strength, preserve_color, size)
-            return to_image(painted)
+            pixels = to_tensor(upright(image))
+            painted = self(pixels[:3], strength, preserve_color, size)
+            return to_image(torch.cat([painted, pixels[3:]]))
         photos = image if image.ndim == 4 else image[None]
         pastiches = resized(self._engine(at_short_side(photos, size) if size else photos), photos.shape[-2:])
         if preserve_color:

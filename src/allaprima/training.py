@@ -150,7 +150,10 @@ class StyleTransfer(pl.LightningModule):
 
     def write_network(self, path: Path) -> None:
         """Write the averaged network in half precision, with all that is needed to use and to judge it."""
+        # A folder's place is nobody else's business.
+        data = {name: value for name, value in self.settings["data"].items() if name != "root"}
         metadata = self.metadata | {
+            "settings": self.settings | {"data": data},
             "steps": self.trainer.global_step,
             "images_seen": self.images_seen,
             "seconds": round(self.seconds),

@@ -1,7 +1,9 @@
 """One training run from its configuration: a folder, a painting, an objective, a network, a trainer."""
 
 import logging
+import math
 import os
+import shlex
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,13 +18,14 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from allaprima import networks
 from allaprima.callbacks import ProgressBar, SampleSheet
+from allaprima.checkpoints import WholeCheckpoints
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
 from allaprima.memory import keep_freed_memory
 from allaprima.objective import check_objective, load_objective
 from allaprima.precision import fastest_precision
-from allaprima.settings import check_number, check_seed, check_whole
+from allaprima.settings import SMALLEST_SIDE, check_number, check_seed, check_whole
 from allaprima.start import initial_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
@@ -30,8 +33,8 @@ from allaprima.training import StyleTransfer
 SMALLEST_NUMBERS = {
     "network.width": 1,
     "network.blocks": 0,
-    "data.size": 32,
-    "data.validation_size": 32,
+    "data.size": SMALLEST_SIDE,
+    "data.validation_size": SMALLEST_SIDE,
     "data.validation_photos": 1,
     "data.batch_size": 1,
     "data.workers": 0,
@@ -39,7 +42,7 @@ SMALLEST_NUMBERS = {
     "trainer.val_every": 1,
     "optimizer.warmup_steps": 0,
 }
-LAST = Path("checkpoints", "last.ckpt")  # in a run's folder
+LAST, NETWORKS = Path("checkpoints", "last.ckpt"), "models"  # in a run's folder
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -69,7 +72,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         "loss": OmegaConf.to_container(config.loss, resolve=True),
     }
     settings = {name: OmegaConf.to_container(config[name]) for name in ("data", "optimizer")}
-    settings |= {name: config.trainer[name] for name in ("max_steps", "devices")}
+    settings |= {"max_steps": steps(config.trainer), "devices": config.trainer.devices}
     settings |= {"seed": config.seed, "precision": precision(config)}
     checkpoint = find_checkpoint(config, metadata, settings)
     if checkpoint:
@@ -92,14 +95,14 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         else:
             print(f"interrupted before the first checkpoint, at step {config.trainer.val_every}: start anew")
         raise
-    if config.trainer.max_steps % config.trainer.val_every:
+    if trainer.max_steps % config.trainer.val_every:
         trainer.validate(module, datamodule=data, verbose=False)
         trainer.save_checkpoint(folder / LAST)
-    path = folder / "models" / f"{style.name}.safetensors"
+    path = folder / NETWORKS / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         module.write_network(path)
         print(f"{data_note(module)}the network is {path}")
-        print(f"paint with it: python scripts/infer.py model={path} input=PHOTO")
+        print(f"paint with it: python scripts/infer.py {typed('model', path)} input=PHOTO")
     return path
 
 
@@ -120,10 +123,19 @@ def check_settings(config: DictConfig) -> None:
         raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
     if config.trainer.accelerator not in ("cpu", "gpu"):
         raise UserError(f"trainer.accelerator={config.trainer.accelerator}: take cpu or gpu")
-    if config.trainer.devices != -1:
+    if config.trainer.accelerator == "gpu":
+        if not torch.cuda.is_available():
+            raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
+        if config.trainer.devices != -1:
+            check_whole(config, "trainer.devices", least=1, most=torch.cuda.device_count())
+    else:
         check_whole(config, "trainer.devices", least=1)
-    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
+
+
+def steps(trainer: DictConfig) -> int:
+    """Steps of a run, in each of which every device takes a batch: `trainer.max_steps` is how many one alone takes."""
+    devices = torch.cuda.device_count() if trainer.devices == -1 else trainer.devices
+    return math.ceil(trainer.max_steps / devices)
 
 
 def quiet_lightning() -> None:
@@ -135,6 +147,7 @@ def quiet_lightning() -> None:
         "The number of training batches",
         "You're resuming from a checkpoint that ended before the epoch ended",
         ".*treespec",
+        "Checkpoint directory .* exists and is not empty",
     )
     for notice in notices:
         warnings.filterwarnings("ignore", notice)
@@ -171,14 +184,19 @@ def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict
         theirs = comparable(checkpoint["allaprima"] | checkpoint["settings"])
     except FileNotFoundError as error:
         raise UserError(f"resume={resume}: there is no such file; resume=last takes the newest run's") from error
+    except PermissionError as error:
+        raise UserError(f"resume={resume}: no permission to read {path}") from error
     except Exception as error:  # torch raises many kinds for a file that is not its own
         raise UserError(f"resume={resume} is no checkpoint of this project: take RUN/{LAST}") from error
     if path.parent.name != LAST.parent.name:
         raise UserError(f"resume={resume} is not in a run's folder: put it back into RUN/{LAST.parent}")
+    painting = checkpoint["allaprima"]["style"]
+    if painting["sha256"] != metadata["style"]["sha256"]:
+        raise UserError(f"{path} is of {painting['title']}, not {metadata['style']['title']}: give the same style=")
     for key, mine in comparable(metadata | settings).items():
         if theirs.get(key) != mine:
             raise UserError(f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same to resume")
-    if checkpoint["global_step"] >= config.trainer.max_steps:
+    if checkpoint["global_step"] >= settings["max_steps"] and (path.parents[1] / NETWORKS).exists():
         raise UserError(f"{path} has its {checkpoint['global_step']} steps already: start anew without resume")
     return path
 
@@ -197,7 +215,7 @@ def precision(config: DictConfig) -> str:
 
 def make_trainer(config: DictConfig, folder: Path, style: Style, callbacks: Sequence[Callback]) -> pl.Trainer:
     """Lightning's trainer with this project's logs, checkpoints and pictures below `folder`."""
-    settings = OmegaConf.to_container(config.trainer)
+    settings = OmegaConf.to_container(config.trainer) | {"max_steps": steps(config.trainer)}
     every = settings.pop("val_every")
     settings["precision"] = precision(config)
     # Saved after each validation, so that one that was interrupted is done again.
@@ -218,6 +236,7 @@ def make_trainer(config: DictConfig, folder: Path, style: Style, callbacks: Sequ
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         benchmark=settings["accelerator"] == "gpu",
+        plugins=WholeCheckpoints(),
         enable_model_summary=False,
         use_distributed_sampler=False,
         logger=make_loggers(config, folder, style),
@@ -240,6 +259,12 @@ def make_loggers(config: DictConfig, folder: Path, style: Style) -> list[Logger]
             raise UserError(f"Weights and Biases refused: {error}; WANDB_MODE=offline does without it") from error
         loggers.append(WandbLogger(folder.name, folder, mode=mode, project=config.logger.project, group=style.name))
     return loggers
+
+
+def typed(name: str, value: object) -> str:
+    """A setting as it is typed in a shell: what is more than plain letters and digits needs quotes within quotes."""
+    plain = f"{name}={value}"
+    return plain if shlex.quote(plain) == plain else shlex.quote(f'{name}="{value}"')
 
 
 def data_note(module: StyleTransfer) -> str:

@@ -1,17 +1,14 @@
 """How near the carried networks come to their paintings, and how far they go from the photographs."""
 
-from pathlib import Path
-
 import torch
 from omegaconf import DictConfig
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from allaprima import weights
 from allaprima.data.photos import held_out_photos
-from allaprima.images import open_upright, to_tensor
+from allaprima.images import at_short_side, read_picture
 from allaprima.losses import gram_matrix, relative_content, relative_style
-from allaprima.settings import check_whole
+from allaprima.settings import SMALLEST_SIDE, check_whole
 from allaprima.shipped import shipped_names
 from allaprima.style import shipped_style
 from allaprima.stylizer import Stylizer
@@ -25,7 +22,7 @@ def benchmark_networks(config: DictConfig) -> None:
     Raises:
         UserError: `benchmark.photos` is no folder of photographs, or one of them cannot be read.
     """
-    check_whole(config, "benchmark.size", least=32)
+    check_whole(config, "benchmark.size", least=SMALLEST_SIDE)
     photos = held_out_photos(config.benchmark.photos)
     source = weights.load(config.loss.weights, config.loss.depth)
     layers = list(config.loss.style_layers)
@@ -37,7 +34,7 @@ def benchmark_networks(config: DictConfig) -> None:
         targets = shipped_style(name).targets(source.identity, layers, stylizer.metadata["style_size"])
         rows = []
         for path in photos:
-            photo = upright_tensor(path, config.benchmark.size)
+            photo = at_short_side(read_picture(path).image[None], config.benchmark.size)
             pastiche = stylizer(photo)
             mine, theirs = (vgg(image, [*layers, *config.loss.content_layers]) for image in (pastiche, photo))
             content = sum(relative_content(mine[layer], theirs[layer]) for layer in config.loss.content_layers)
@@ -45,12 +42,6 @@ def benchmark_networks(config: DictConfig) -> None:
         before, after, content = torch.stack(rows).T
         ratio, worst = after.mean() / before.mean(), (after / before).max()
         print(f"{name:14}{before.mean():15.3f}{after.mean():13.3f}{ratio:7.2f}{worst:7.2f}{content.mean():9.2f}")
-
-
-def upright_tensor(path: Path, short: int) -> Tensor:
-    """A photograph at a short side of so many pixels: (1, 3, H, W) in [0, 1]."""
-    photo = open_upright(path).convert("RGB")
-    return to_tensor(ImageOps.scale(photo, short / min(photo.size), Image.Resampling.BICUBIC))[None]
 
 
 def mean_style(features: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:

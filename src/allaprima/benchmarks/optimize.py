@@ -16,7 +16,7 @@ from allaprima.memory import keep_freed_memory
 from allaprima.objective import fast_on_cpu, load_objective
 from allaprima.optimizer import Iteration, optimize
 from allaprima.precision import fastest_precision
-from allaprima.settings import check_whole
+from allaprima.settings import SMALLEST_SIDE, check_whole
 
 
 def plain_result(config: DictConfig) -> tuple[float, float]:
@@ -68,7 +68,7 @@ def objective(loss: PerceptualLoss, photo: Tensor, picture: Tensor) -> float:
 
 def benchmark_optimize(config: DictConfig) -> None:
     """Print the table, and last `ratio N`: the plain loop's time over this optimizer's, the median over rounds."""
-    for name, least in (("size", 32), ("evaluations", 2), ("rounds", 1)):
+    for name, least in (("size", SMALLEST_SIDE), ("evaluations", 2), ("rounds", 1)):
         check_whole(config, f"benchmark.{name}", least)
     contenders = {"plain loop": plain_result, "this, in float32": exact_result, "this": fast_result}
     rounds = in_turn(contenders, config)

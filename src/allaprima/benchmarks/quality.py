@@ -21,7 +21,7 @@ from allaprima.figures import encoded, picture_table
 from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
 from allaprima.objective import load_objective
-from allaprima.settings import check_whole
+from allaprima.settings import SMALLEST_SIDE, check_whole
 from allaprima.start import initial_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
@@ -163,7 +163,7 @@ def benchmark_quality(config: DictConfig) -> None:
         UserError: a setting that cannot be, or a folder that holds the results of other settings.
     """
     check_settings(config)
-    for name, least in (("size", 32), ("plain_steps", 1), ("plain_every", 1)):
+    for name, least in (("size", SMALLEST_SIDE), ("plain_steps", 1), ("plain_every", 1)):
         check_whole(config, f"benchmark.{name}", least)
     for side in ("benchmark.size", "data.validation_size"):
         if OmegaConf.select(config, side) % 4:
@@ -179,7 +179,9 @@ def benchmark_quality(config: DictConfig) -> None:
         (PLAIN, config.benchmark.plain_steps, plain_curve),
         (OURS, config.trainer.max_steps, our_curve),
     ):
-        if last not in [point.step for point in Curve(folder / FOLDERS[contender]).points]:
+        if last in [point.step for point in Curve(folder / FOLDERS[contender]).points]:
+            print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure anew")
+        else:
             apart(measure, config)
     plain, ours = (Curve(folder / FOLDERS[contender]) for contender in (PLAIN, OURS))
     write_plot(folder / "curves.png", plain, ours, style.title)

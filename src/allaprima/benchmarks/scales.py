@@ -13,7 +13,7 @@ from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
 from allaprima.optimizer import Iteration
 from allaprima.optimizer_run import coarse_to_fine, first_picture, objectives
-from allaprima.settings import check_sides, check_whole
+from allaprima.settings import check_seed, check_sides, check_whole
 
 PHOTO = "skimage/data/astronaut.png"  # 512 x 512, so that there is detail to find at the last scale
 
@@ -22,6 +22,7 @@ def benchmark_scales(config: DictConfig) -> None:
     """Print the table, and last `ratio N`: from noise, the objective of the last scale alone over coarse to fine's."""
     check_whole(config, "benchmark.iterations", least=1)
     check_sides(config, "benchmark.scales")
+    check_seed(config)
     keep_freed_memory()
     scales, iterations = list(config.benchmark.scales), config.benchmark.iterations
     photo = validation_squares(packaged_photos([PHOTO]), scales[-1])

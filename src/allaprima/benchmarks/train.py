@@ -1,9 +1,11 @@
 """Seconds a training step takes: the plain loop against this project's trainer, in turn, each in a fresh process."""
 
 import itertools
+import resource
 import statistics
 import time
 import warnings
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -26,6 +28,13 @@ from allaprima.training_run import check_settings
 WARMUP = 2
 
 
+class Measured(NamedTuple):
+    """Seconds of each step after the warm-up, and the memory at its height, with that of the largest data process."""
+
+    seconds: list[float]
+    megabytes: float
+
+
 class StepTimes(pl.Callback):
     """The moments at which steps end: between two of them lies a step with its wait for data."""
 
@@ -37,8 +46,8 @@ class StepTimes(pl.Callback):
         self.moments.append(time.perf_counter())
 
 
-def plain_seconds(config: DictConfig) -> list[float]:
-    """Seconds of each step of the plain loop, with the data that this project's trainer has."""
+def plain_steps(config: DictConfig) -> Measured:
+    """The plain loop, with the data that this project's trainer has."""
     pl.seed_everything(config.seed, verbose=False)
     _, loss = load_objective(config.loss, config.style)
     network = plain_johnson(config.network.width, config.network.blocks)
@@ -48,11 +57,11 @@ def plain_seconds(config: DictConfig) -> list[float]:
     for photos, _ in data.batches(0, WARMUP + config.benchmark.steps):
         plain_step(network, loss, optimizer, photos)
         moments.append(time.perf_counter())
-    return differences(moments)
+    return measured(moments)
 
 
-def trainer_seconds(config: DictConfig) -> list[float]:
-    """Seconds of each step of this project's trainer with its own data."""
+def trainer_steps(config: DictConfig) -> Measured:
+    """This project's trainer with its own data."""
     warnings.filterwarnings("ignore")
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
@@ -74,7 +83,7 @@ def trainer_seconds(config: DictConfig) -> list[float]:
         callbacks=[times],
     )
     trainer.fit(module, datamodule=Photographs(seed=config.seed, **config.data))
-    return differences(times.moments)
+    return measured(times.moments)
 
 
 def step_cost(config: DictConfig) -> float:
@@ -87,10 +96,11 @@ def step_cost(config: DictConfig) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def differences(moments: list[float]) -> list[float]:
-    """Seconds between the moments that follow the warm-up."""
+def measured(moments: list[float]) -> Measured:
+    """What lies between the moments at which steps ended, and what this process and a child of it took so far."""
     timed = moments[WARMUP - 1 :]
-    return [later - earlier for earlier, later in itertools.pairwise(timed)]
+    kilobytes = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return Measured([later - earlier for earlier, later in itertools.pairwise(timed)], kilobytes / 1024)
 
 
 def benchmark_train(config: DictConfig) -> None:
@@ -105,16 +115,17 @@ def benchmark_train(config: DictConfig) -> None:
     if config.data.size % 4:
         raise UserError(f"data.size={config.data.size}: the plain loop needs a multiple of 4")
     peak = max(apart(matrix_peaks, config).values())
-    measured = in_turn({"plain loop": plain_seconds, "this trainer": trainer_seconds}, config)
-    rounds = {name: [statistics.median(steps) for steps in results] for name, results in measured.items()}
+    results = in_turn({"plain loop": plain_steps, "this trainer": trainer_steps}, config)
+    rounds = {name: [statistics.median(each.seconds) for each in found] for name, found in results.items()}
     data = config.data
     print(
         f"seconds a step, {data.batch_size} photographs of {data.size} x {data.size}, {torch.get_num_threads()} threads"
     )
-    print(f"{'':14}{'median':>8}{'fastest':>9}{'slowest':>9}{'images/s':>10}")
+    print(f"{'':14}{'median':>8}{'fastest':>9}{'slowest':>9}{'images/s':>10}{'MB':>7}")
     for name, seconds in rounds.items():
         median = statistics.median(seconds)
-        print(f"{name:14}{median:8.2f}{min(seconds):9.2f}{max(seconds):9.2f}{data.batch_size / median:10.2f}")
+        print(f"{name:14}{median:8.2f}{min(seconds):9.2f}{max(seconds):9.2f}{data.batch_size / median:10.2f}", end="")
+        print(f"{max(each.megabytes for each in results[name]):7.0f}")
     limit = apart(step_cost, config) / peak
     print(f"at a matrix product's {peak:.0f} GFLOP/s a step's arithmetic takes {limit:.2f} s: ", end="")
     print(f"{limit / statistics.median(rounds['this trainer']):.0%} of the limit")

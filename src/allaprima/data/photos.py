@@ -48,6 +48,10 @@ def find_photos(root: Path) -> list[Path]:
     """All picture files below a folder, sorted by path. Raises UserError if there is no such folder or none in it."""
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name a folder of photographs")
+    try:
+        next(root.iterdir(), None)  # since rglob passes over what it may not read
+    except PermissionError as error:
+        raise UserError(f"no permission to read the folder {root}") from error
     photos = sorted(path for path in root.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
     if not photos:
         raise UserError(f"{root} holds no pictures ({', '.join(sorted(READ_SUFFIXES))}): name a folder that does")
@@ -81,7 +85,8 @@ def readable(photos: Sequence[Path]) -> list[Path]:
         else:
             found.append(photo)
     if not found:
-        raise UserError(f"none of {len(photos)} photographs can be read, {photos[0]} the first of them")
+        first = f", {photos[0]} the first of them" if photos else ""
+        raise UserError(f"none of {len(photos)} photographs can be read{first}: name a folder of others")
     return found
 
 
