@@ -4,7 +4,7 @@ import functools
 import importlib.util
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -117,9 +117,14 @@ ENGINES: dict[str, tuple[Callable[[nn.Module], Paint], tuple[str, ...]]] = {
 }
 
 
+def not_installed(packages: Sequence[str]) -> list[str]:
+    """Those packages that are not installed."""
+    return [package for package in packages if importlib.util.find_spec(package) is None]
+
+
 def missing_packages(engine: str) -> list[str]:
     """Packages that an engine needs and that are not installed."""
-    return [package for package in ENGINES[engine][1] if importlib.util.find_spec(package) is None]
+    return not_installed(ENGINES[engine][1])
 
 
 def by_speed() -> list[str]:

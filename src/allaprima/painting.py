@@ -14,6 +14,7 @@ from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_phot
 from allaprima.engines import engine_for, engine_note
 from allaprima.errors import UserError
 from allaprima.images import WRITE_OPTIONS, ImageError, Picture, read_picture, write_picture
+from allaprima.memory import keep_freed_memory
 from allaprima.network_file import chosen_network
 from allaprima.settings import check_number, check_switch, check_whole
 from allaprima.stylizer import Stylizer
@@ -32,6 +33,7 @@ def paint_files(config: DictConfig) -> list[Path]:
     check_switch(config, "preserve_color")
     if config.size is not None:
         check_whole(config, "size", least=1)
+    keep_freed_memory()
     inputs = find_inputs(config.input, Path(str(config.output)))
     stylizer = Stylizer.load(chosen_network(config), engine_for(len(inputs)))
     painting = stylizer.metadata["style"]
