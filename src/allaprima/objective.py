@@ -1,5 +1,6 @@
 """The objective that a configuration describes: the groups `loss` and `style` become one `PerceptualLoss`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,7 +27,18 @@ def check_objective(config: DictConfig) -> None:
 
 
 def load_objective(loss: DictConfig, painting: DictConfig) -> tuple[Style, PerceptualLoss]:
-    """The painting and the objective towards it, from the groups `loss` and `style`; a term of weight 0 costs nothing.
+    """The painting and the objective towards it, as `load_objectives` does, at the size that `painting` has."""
+    style, (objective,) = load_objectives(loss, painting, [painting.size])
+    return style, objective
+
+
+def load_objectives(loss: DictConfig, painting: DictConfig, sizes: Sequence[int]) -> tuple[Style, list[PerceptualLoss]]:
+    """The painting and an objective towards it as read at each of `sizes`, short sides in pixels.
+
+    Args:
+        loss: the group `loss`; a term of weight 0 costs nothing.
+        painting: the group `style`.
+        sizes: what one loss network serves.
 
     Raises:
         UserError: the two do not go together.
@@ -39,14 +51,13 @@ def load_objective(loss: DictConfig, painting: DictConfig) -> tuple[Style, Perce
     carried = None if painting.image else shipped_style(painting.name)
     named = f"{Path(str(loss.weights)).name}-vgg{loss.depth}"
     if carried and style_layers and not carried.loss_network.startswith(f"{named}-"):
-        carried.targets(named, style_layers, painting.size)  # raises, before a download
+        carried.targets(named, style_layers, sizes[0])  # raises, before a download
     source = weights.load(str(loss.weights), loss.depth)
     vgg = VGG(source, [*content_layers, *style_layers])
-    style = carried or painting_style(str(painting.image), vgg, source.identity, style_layers, [painting.size])
-    grams = style.targets(source.identity, style_layers, painting.size) if style_layers else {}
-    return style, PerceptualLoss(
-        vgg, grams, content_layers, loss.objective, loss.content_weight, loss.style_weight, loss.tv_weight
-    )
+    style = carried or painting_style(str(painting.image), vgg, source.identity, style_layers, sizes)
+    targets = [style.targets(source.identity, style_layers, size) if style_layers else {} for size in sizes]
+    term_weights = loss.content_weight, loss.style_weight, loss.tv_weight
+    return style, [PerceptualLoss(vgg, grams, content_layers, loss.objective, *term_weights) for grams in targets]
 
 
 def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -23,7 +23,7 @@ from allaprima.images import (
 )
 from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
-from allaprima.objective import check_objective, fast_on_cpu, load_objective
+from allaprima.objective import check_objective, fast_on_cpu, load_objectives
 from allaprima.optimizer import METHODS, Iteration, Watch, optimize
 from allaprima.painting import place_outputs
 from allaprima.settings import SMALLEST_SIDE, check_seed, check_sides, check_whole
@@ -130,8 +130,7 @@ def objectives(config: DictConfig, scales: Sequence[int]) -> list[PerceptualLoss
     if not config.style.image:
         carried = shipped_style(config.style.name).grams
         sizes[:-1] = [min(carried, key=lambda known: abs(known - size)) for size in sizes[:-1]]
-    paintings = [OmegaConf.merge(config.style, {"size": size}) for size in sizes]
-    return [fast_on_cpu(load_objective(config.loss, painting)[1]) for painting in paintings]
+    return [fast_on_cpu(loss) for loss in load_objectives(config.loss, config.style, sizes)[1]]
 
 
 def coarse_to_fine(
