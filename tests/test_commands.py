@@ -34,12 +34,13 @@ def readme_commands(script):
 def workplace(tmp_path):
     """A folder with all that the README's commands name."""
     photo = Image.open(COFFEE).resize((120, 80))
-    for name in ("photo.jpg", "my.jpg", "holiday/beach/1.jpg", "trips/north/2.jpg"):
+    for name in ("photo.jpg", "mine.jpg", "holiday/beach/1.jpg", "trips/north/2.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         photo.save(tmp_path / name)
-    mine = tmp_path / "runs/mine/DATE/models/mine.safetensors"
-    mine.parent.mkdir(parents=True)
-    shutil.copy(TOP / "models/kandinsky.safetensors", mine)
+    for name in ("mine", "kandinsky"):
+        network = tmp_path / f"runs/{name}/DATE_TIME/models/{name}.safetensors"
+        network.parent.mkdir(parents=True)
+        shutil.copy(TOP / "models/kandinsky.safetensors", network)
     return tmp_path
 
 
@@ -71,7 +72,7 @@ def test_the_readmes_ways_to_train(typed, workplace):
             assert result.returncode == 2 and "has its 4 steps already" in result.stderr
         else:
             assert result.returncode == 0, result.stderr
-    assert list(workplace.glob("runs/my/*/models/my.safetensors"))
+    assert len(list(workplace.glob("runs/mine/*/models/mine.safetensors"))) > 1
 
 
 @pytest.mark.parametrize("line", readme_commands("optimize.py"))
