@@ -51,7 +51,7 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
     assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
     objective = validation(folder)
     assert list(objective) == [15, 30, 45, 60]
-    assert objective[60] < 0.9 * objective[15]
+    assert objective[60] < 0.95 * objective[15]
     sheets = sorted((folder / "samples").iterdir())
     assert [sheet.name for sheet in sheets] == [f"step_0000{step}.png" for step in objective]
     assert read_picture(folder / "samples" / "step_000060.png").image.shape == (3, 4 * 132 + 4, 2 * 132 + 4)
