@@ -23,7 +23,7 @@ def grid_energy(images: Tensor) -> Tensor:
         (B,): squared units of `images`, mean over channels, positions in the cell, and places.
     """
     height, width = (side - side % CELL for side in images.shape[-2:])
-    images = images[..., :height, :width]
+    images = images[..., :height, :width].contiguous()  # in channels_last this takes 1.6 times as long
     smooth = F.avg_pool2d(F.avg_pool2d(images, CELL, stride=1), CELL, stride=1)
     border = CELL - 1  # that these two means take away on each side; one more makes whole cells
     detail = (images[..., border:-border, border:-border] - smooth)[..., 1:-1, 1:-1]
