@@ -46,12 +46,13 @@ def validation(folder):
 
 def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
     wider = ("network.width=16", "network.grain=0.02", "network.painting_grain=0.01", "optimizer.learning_rate=5e-3")
+    wider = (*wider, "style.content_weight=0.1")
     path = run.train(configuration(*SMALL, *wider, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=15"))
     folder = path.parents[1]
     assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
     objective = validation(folder)
     assert list(objective) == [15, 30, 45, 60]
-    assert objective[60] < 0.95 * objective[15]
+    assert objective[60] < 0.9 * objective[15]
     sheets = sorted((folder / "samples").iterdir())
     assert [sheet.name for sheet in sheets] == [f"step_0000{step}.png" for step in objective]
     assert read_picture(folder / "samples" / "step_000060.png").image.shape == (3, 4 * 132 + 4, 2 * 132 + 4)
@@ -67,7 +68,7 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
         assert not torch.equal(kept, checkpoint[f"network.{name}"].half())
     assert metadata["style"]["artist"] == "Wassily Kandinsky"
     assert metadata["loss_network"].startswith("craft-vgg16-4a5efbfb")
-    assert metadata["loss"]["content_weight"] == configuration().loss.content_weight
+    assert metadata["loss"]["content_weight"] == configuration(*wider).loss.content_weight
     assert metadata["steps"] == 60 and metadata["images_seen"] == 60 * configuration().data.batch_size
     assert metadata["seconds"] > 0
     assert metadata["validation"]["total"] == pytest.approx(objective[60], abs=1e-4)

@@ -118,9 +118,14 @@ def shipped_style(name: str) -> Style:
     return read_style(path)
 
 
+def on_the_web(source: str) -> bool:
+    """Whether a picture is named by its web address, not by its path."""
+    return source.startswith(("http://", "https://"))
+
+
 def fetch_picture(source: str) -> bytes:
     """The content of a picture file at a path or web address. Raises ImageError if it cannot be had."""
-    if not source.startswith(("http://", "https://")):
+    if not on_the_web(source):
         try:
             return Path(source).read_bytes()
         except OSError as error:
@@ -173,16 +178,15 @@ def painting_style(source: str, vgg: VGG, loss_network: str, layers: Sequence[st
         grams = read_painting(content, vgg, layers, sizes)
     except ImageError as error:
         raise ImageError(str(error).replace("the data", source)) from error
-    on_the_web = source.startswith(("http://", "https://"))
     name = picture_name(source)
     digest = hashlib.sha256(content).hexdigest()
-    address = source if on_the_web else Path(source).name
+    address = source if on_the_web(source) else Path(source).name
     return Style(name, name, "unknown", "", address, digest, loss_network, grams)
 
 
 def picture_name(source: str) -> str:
     """What a picture's style and results are called, by its path or web address."""
-    return Path(source.split("?")[0] if source.startswith(("http://", "https://")) else source).stem
+    return Path(source.split("?")[0] if on_the_web(source) else source).stem
 
 
 def write_style(config: DictConfig) -> None:
