@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from allaprima import losses
+from allaprima.color import color_distance, color_statistics
 from allaprima.errors import UserError
 from allaprima.grid import grid_energy
 from allaprima.losses import PerceptualLoss, gram_matrix
@@ -145,3 +146,18 @@ def test_grid_energy_is_of_what_cells_have_in_common():
     assert torch.allclose(energies["weave"], (weave - weave.mean((2, 3), keepdim=True)).square().mean((1, 2, 3)))
     assert (energies["noise"] < 0.05 * energies["weave"]).all() and (energies["gradient"] < 1e-10).all()
     assert torch.allclose(grid_energy(weave.roll((1, 2), (2, 3))), energies["weave"])
+
+
+def test_color_distance_is_of_mean_and_covariance():
+    painting = torch.rand(1, 3, 12, 10)
+    target = color_statistics(painting)[0]
+    assert torch.allclose(target[0], painting.mean((0, 2, 3)))
+    assert torch.allclose(target[1:], torch.cov(painting[0].flatten(1), correction=0))
+    assert color_distance(painting.flip(3), target).item() == pytest.approx(0, abs=1e-9)
+    # Halfway to the mean, a quarter of the covariance is left: (3/4)^2.
+    pale = (painting + target[0].view(3, 1, 1)) / 2
+    assert color_distance(pale, target).item() == pytest.approx(9 / 16, rel=1e-4)
+    # Brighter by d in every channel: 3 d^2 over the variance of all three.
+    assert color_distance(painting + 0.1, target).item() == pytest.approx(0.03 / target[1:].trace().item(), rel=1e-3)
+    plain = color_statistics(torch.full((1, 3, 4, 4), 0.5))[0]
+    assert color_distance(painting, plain).isfinite().all()

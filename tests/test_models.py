@@ -7,6 +7,7 @@ from hydra import compose, initialize_config_dir
 
 from allaprima.benchmarks import benchmark
 from allaprima.benchmarks.networks import mean_style
+from allaprima.color import color_statistics
 from allaprima.grid import grid_energy
 from allaprima.losses import relative_content
 from allaprima.shipped import shipped_names
@@ -62,6 +63,13 @@ def test_a_network_paints_the_photograph_and_no_pattern_of_its_own(name, held_ou
     # One that knows its place by what it is given paints the same at the same place of every photograph.
     pastiches, turned = (F.avg_pool2d(loaded(name)(images), 16) for images in (held_out, held_out.flip(3)))
     assert (pastiches - turned.flip(3)).square().mean().sqrt() < 0.7 * pastiches.std((2, 3)).square().mean().sqrt()
+
+
+@pytest.mark.parametrize("name", [name for name, _ in REACHED])
+def test_a_network_paints_with_its_paintings_contrast(name, held_out):
+    variance = color_statistics(loaded(name)(held_out))[:, 1:].diagonal(dim1=1, dim2=2).sum(1)
+    painting = shipped_style(name).colors[1:].trace()
+    assert (variance / painting).sqrt().mean() > 0.8
 
 
 @pytest.mark.parametrize("name", [name for name, _ in REACHED])

@@ -30,6 +30,7 @@ def test_written_and_read_again_in_half_precision(tmp_path, vgg, craft):
             found = again.grams[size][layer]
             assert torch.equal(found, found.T)
             assert (found - gram).norm() < 1e-3 * gram.norm()
+    assert torch.equal(again.colors, style.colors)
 
 
 def test_a_painting_is_read_at_the_size_asked_for(vgg, craft, tmp_path):
@@ -39,6 +40,7 @@ def test_a_painting_is_read_at_the_size_asked_for(vgg, craft, tmp_path):
     pixels = torch.tensor([200, 30, 60]).view(1, 3, 1, 1).expand(1, 3, 20, 30) / 255
     expected = gram_matrix(vgg(pixels, ["relu1_2"])["relu1_2"])[0]
     assert torch.allclose(style.grams[20]["relu1_2"], expected, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(style.colors, torch.tensor([[200, 30, 60]] + 3 * [[0, 0, 0]]) / 255)
 
 
 @pytest.mark.parametrize("name", CARRIED)

@@ -232,6 +232,7 @@ MISTAKEN = (
     "optimizer.average_decay=2",
     "loss.tv_weight=nan",
     "loss.grid_weight=much",
+    "loss.color_weight=-1",
     "loss.depth=11",
     "loss.style_layers=relu3_3",
     "data.batch_size=two",

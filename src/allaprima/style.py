@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from allaprima import weights
+from allaprima.color import color_statistics
 from allaprima.errors import UserError
 from allaprima.images import ImageError, open_upright, to_tensor, write_atomically
 from allaprima.losses import gram_matrix
@@ -37,6 +38,7 @@ class Style:
         sha256: of the picture file it was read from, in hexadecimal.
         loss_network: identity of the weights that made the matrices (`VGGWeights.identity`).
         grams: per size (short side of the painting in pixels), per layer, (C, C) float32 over H W.
+        colors: (4, 3) float32, `color_statistics` of the painting, in [0, 1].
     """
 
     name: str
@@ -47,6 +49,7 @@ class Style:
     sha256: str
     loss_network: str
     grams: Mapping[int, Mapping[str, Tensor]] = field(repr=False)
+    colors: Tensor = field(repr=False)
 
     def targets(self, loss_network: str, layers: Sequence[str], size: int) -> dict[str, Tensor]:
         """The Gram matrices to train towards, (C, C) float32 over H W per layer.
@@ -74,14 +77,15 @@ class Style:
 
     def write(self, path: Path) -> None:
         """Write as safetensors: the upper half of each matrix in half precision, scaled to its largest entry."""
-        tensors = {}
+        tensors = {"colors": self.colors}
         for size, layers in self.grams.items():
             for layer, gram in layers.items():
                 rows, columns = torch.triu_indices(*gram.shape)
                 scale = gram.abs().max()
                 tensors[f"{size}/{layer}"] = (gram[rows, columns] / scale).half()
                 tensors[f"{size}/{layer}/scale"] = scale.float()
-        described = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "grams"}
+        named = [item.name for item in fields(self) if item.name not in ("grams", "colors")]
+        described = {name: getattr(self, name) for name in named}
         write_atomically(path, save(tensors, {"style": json.dumps(described)}))
 
 
@@ -91,14 +95,15 @@ def read_style(path: Path) -> Style:
         with safe_open(path, "pt") as file:
             described = json.loads(file.metadata()["style"])
             grams: dict[int, dict[str, Tensor]] = {}
+            colors = file.get_tensor("colors")
             for key in file.keys():  # noqa: SIM118 (not a mapping)
-                size, layer, *scale = key.split("/")
-                if not scale:
+                if key.count("/") == 1:
+                    size, layer = key.split("/")
                     half = file.get_tensor(key).float() * file.get_tensor(f"{key}/scale")
                     grams.setdefault(int(size), {})[layer] = _symmetric(half)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a style file of this project: give a picture with style.image=PATH") from error
-    return Style(**described, grams=grams)
+    return Style(**described, grams=grams, colors=colors)
 
 
 def _symmetric(upper: Tensor) -> Tensor:
@@ -144,14 +149,17 @@ def fetch_picture(source: str) -> bytes:
 @torch.no_grad()
 def read_painting(
     content: bytes, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]
-) -> dict[int, dict[str, Tensor]]:
-    """Gram matrices of a painting: per short side in pixels, per layer, (C, C) float32 over H W.
+) -> tuple[dict[int, dict[str, Tensor]], Tensor]:
+    """Gram matrices and colours of a painting.
 
     Args:
         content: of a picture file.
         vgg: the loss network, in float32.
         layers: names of its layers; aliases are stored under the name used here.
         sizes: short sides to read the painting at.
+
+    Returns:
+        What `Style` has as `grams` and `colors`, the latter at the last of `sizes`.
 
     Raises:
         ImageError: the content is no picture.
@@ -161,10 +169,10 @@ def read_painting(
     grams = {}
     for size in sizes:
         scale = size / min(painting.size)
-        resized = ImageOps.scale(painting, scale, Image.Resampling.LANCZOS)
-        features = vgg(to_tensor(resized)[None], names)
+        pixels = to_tensor(ImageOps.scale(painting, scale, Image.Resampling.LANCZOS))[None]
+        features = vgg(pixels, names)
         grams[size] = {name: gram_matrix(features[name])[0] for name in names}
-    return grams
+    return grams, color_statistics(pixels)[0]
 
 
 def painting_style(source: str, vgg: VGG, loss_network: str, layers: Sequence[str], sizes: Sequence[int]) -> Style:
@@ -175,13 +183,13 @@ def painting_style(source: str, vgg: VGG, loss_network: str, layers: Sequence[st
     """
     content = fetch_picture(source)
     try:
-        grams = read_painting(content, vgg, layers, sizes)
+        grams, colors = read_painting(content, vgg, layers, sizes)
     except ImageError as error:
         raise ImageError(str(error).replace("the data", source)) from error
     name = picture_name(source)
     digest = hashlib.sha256(content).hexdigest()
     address = source if on_the_web(source) else Path(source).name
-    return Style(name, name, "unknown", "", address, digest, loss_network, grams)
+    return Style(name, name, "unknown", "", address, digest, loss_network, grams, colors)
 
 
 def picture_name(source: str) -> str:

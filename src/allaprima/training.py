@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from allaprima.color import color_distance
 from allaprima.errors import UserError
 from allaprima.grid import grid_energy
 from allaprima.losses import PerceptualLoss, Terms
@@ -28,7 +29,9 @@ class StyleTransfer(pl.LightningModule):
     Args:
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         loss: the objective.
-        grid_weight: of `grid_energy`, which is added to it in training alone; 0 leaves it out.
+        colors: of the painting, (4, 3), see `color_statistics`.
+        color_weight, grid_weight: of `color_distance` and `grid_energy`, which are added to the objective in training
+            alone; 0 leaves them out.
         metadata: what a checkpoint and the network's file say of themselves.
         settings: what else a run must have in common with the one that it resumes, its seed among it.
         learning_rate: Adam's, at its height.
@@ -41,6 +44,8 @@ class StyleTransfer(pl.LightningModule):
         self,
         network: nn.Module,
         loss: PerceptualLoss,
+        colors: Tensor,
+        color_weight: float,
         grid_weight: float,
         metadata: dict[str, Any],
         settings: dict[str, Any],
@@ -51,7 +56,8 @@ class StyleTransfer(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.loss, self.metadata, self.settings = network, loss, metadata, settings
-        self.grid_weight = grid_weight
+        self.color_weight, self.grid_weight = color_weight, grid_weight
+        self.register_buffer("colors", colors, persistent=False)
         self.averaged = AveragedModel(network, multi_avg_fn=moving_average(average_decay))
         self.averaged.requires_grad_(False).eval()
         self.learning_rate, self.warmup_steps, self.decay_share = learning_rate, warmup_steps, decay_share
@@ -99,13 +105,15 @@ class StyleTransfer(pl.LightningModule):
         photos = photos.roll(shifts, (2, 3))
         pastiches = self.network(photos)
         terms = self._terms(pastiches, photos)
+        color = color_distance(pastiches, self.colors).mean() if self.color_weight else 0.0
         grid = grid_energy(pastiches).mean() if self.grid_weight else 0.0
         self.images_seen += len(photos) * self.trainer.world_size
         self.skipped += int(skipped.sum())
-        self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()} | {"train/grid": grid})
+        self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
+        self.log_dict({"train/color": color, "train/grid": grid})
         self.log("train/skipped_files", float(self.skipped))
         self.log("objective", terms.total, prog_bar=True, logger=False)
-        return terms.total + self.grid_weight * grid
+        return terms.total + self.color_weight * color + self.grid_weight * grid
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Take the weights into their average, and count the seconds of a step with its wait for data."""

@@ -80,7 +80,8 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     else:
         network, ancestor = initial_network(config, style)
         metadata["init"], start = ancestor, f"the network of {ancestor['style']}" if ancestor else "random weights"
-    module = StyleTransfer(network, loss, config.loss.grid_weight, metadata, settings, **config.optimizer)
+    added = style.colors, config.loss.color_weight, config.loss.grid_weight
+    module = StyleTransfer(network, loss, *added, metadata, settings, **config.optimizer)
     data = Photographs(seed=config.seed, **config.data)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
     if not checkpoint:
@@ -112,6 +113,7 @@ def check_settings(config: DictConfig) -> None:
         check_whole(config, name, least)
     check_seed(config)
     check_objective(config)
+    check_number(config, "loss.color_weight")
     check_number(config, "loss.grid_weight")
     check_number(config, "network.grain")
     check_number(config, "network.painting_grain")

@@ -65,10 +65,10 @@ def trainer_steps(config: DictConfig) -> Measured:
     warnings.filterwarnings("ignore")
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
-    _, loss = load_objective(config.loss, config.style)
-    module = StyleTransfer(
-        networks.build(**config.network), loss, config.loss.grid_weight, {}, {"seed": config.seed}, **config.optimizer
-    )
+    style, loss = load_objective(config.loss, config.style)
+    added = style.colors, config.loss.color_weight, config.loss.grid_weight
+    network = networks.build(**config.network)
+    module = StyleTransfer(network, loss, *added, {}, {"seed": config.seed}, **config.optimizer)
     times = StepTimes()
     trainer = pl.Trainer(
         accelerator="cpu",
