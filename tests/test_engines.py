@@ -8,6 +8,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from allaprima import engines, networks
+from allaprima.comparison_run import network_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
 from allaprima.exporting import export, psnr
 from allaprima.images import at_short_side, read_picture
@@ -77,6 +78,24 @@ def test_openvino_files_paint_the_same_picture_and_say_what_they_are(command, ne
     assert json.loads(model.get_rt_info("allaprima").astype(str)) == load_network("kandinsky")[1]
 
 
+def test_int8_files_paint_nearly_the_same_picture_to_nearly_the_same_objective(command, network, photos, tmp_path):
+    pytest.importorskip("nncf")
+    result = command("export.py", "style=kandinsky", "format=openvino", "int8=true")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"to \d+ dB or better on 4 photographs, in int8", result.stdout)
+    model = engines.openvino_core().read_model(tmp_path / "exported/kandinsky_int8.xml")
+    paint = engines.openvino_compiled(model, engines.openvino_native())
+    assert painted_alike(paint, network, photos, 32) and not painted_alike(paint, network, photos, 50)
+    weights = (tmp_path / "exported/kandinsky_int8.bin").stat().st_size
+    assert weights < 0.6 * (TOP / "models/kandinsky.safetensors").stat().st_size
+    loss = network_objective(load_network("kandinsky")[1], None)[1]
+    with torch.inference_mode():
+        int8, float32 = (
+            sum(loss(each(photo), loss.content_features(photo)).total for photo in photos) for each in (paint, network)
+        )
+    assert abs(int8 - float32) < 0.02 * float32
+
+
 def test_signals_still_arrive_after_two_networks_came_and_went():
     pytest.importorskip("openvino")
     program = """
@@ -124,4 +143,6 @@ def test_a_network_that_paints_something_else_is_not_written(tmp_path):
 
 def test_mistakes_are_told_in_one_line(refused):
     refused(["export.py", "format=tflite"], "tflite", "onnx")
+    refused(["export.py", "format=onnx", "int8=true"], "onnx", "openvino")
+    refused(["export.py", "format=openvino", "int8=no_thanks"], "int8", "true or false")
     refused(["export.py", "style=mona_lisa"], "mona_lisa", "kandinsky")

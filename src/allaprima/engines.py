@@ -34,7 +34,7 @@ def torch_engine(network: nn.Module) -> Paint:
 
 def openvino_engine(network: nn.Module) -> Paint:
     """OpenVINO, in bfloat16 where the processor computes in it."""
-    return openvino_compiled(openvino_model(network), "bf16" if fastest_precision("cpu") == "bf16-mixed" else "f32")
+    return openvino_compiled(openvino_model(network), openvino_native())
 
 
 def onnxruntime_engine(network: nn.Module) -> Paint:
@@ -64,6 +64,11 @@ def openvino_core() -> Any:
     import openvino
 
     return openvino.Core()
+
+
+def openvino_native() -> str:
+    """The fastest of OpenVINO's floating-point types on this processor."""
+    return "bf16" if fastest_precision("cpu") == "bf16-mixed" else "f32"
 
 
 def openvino_compiled(model: Any, precision: str) -> Paint:

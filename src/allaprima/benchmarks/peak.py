@@ -15,12 +15,15 @@ PRODUCTS = 5
 def matrix_peaks(_: DictConfig) -> dict[str, float]:
     """GFLOP a second that a large matrix product reaches, by number type; bfloat16 where the processor has it."""
     reached = {}
-    types = {"f32": torch.float32} | ({"bf16": torch.bfloat16} if fastest_precision("cpu") == "bf16-mixed" else {})
+    types = {"f32": torch.float32, "int8": torch.int8}
+    if fastest_precision("cpu") == "bf16-mixed":
+        types["bf16"] = torch.bfloat16
     for name, dtype in types.items():
-        x = torch.rand(MATRIX, MATRIX).to(dtype)
+        x = (100 * torch.rand(MATRIX, MATRIX)).to(dtype)
+        product = torch._int_mm if dtype == torch.int8 else torch.mm  # PyTorch multiplies int8 by no public name
         moments = [time.perf_counter()]
         for _ in range(PRODUCTS):
-            x @ x
+            product(x, x)
             moments.append(time.perf_counter())
         reached[name] = 2e-9 * MATRIX**3 / np.diff(moments).min()
     return reached
