@@ -17,6 +17,7 @@ from allaprima import training_run as run
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
+from allaprima.network_file import load_network
 from allaprima.start import initial_network
 from allaprima.style import shipped_style
 from allaprima.training import moving_average, rate_share, step_seed
@@ -177,6 +178,30 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
     assert ancestor["settings"]["max_steps"] == 4
     with pytest.raises(UserError, match="set network to the same"):
         run.train(configuration(*small, f"init={first}", "network.width=16"))
+
+
+@torch.inference_mode()
+def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
+    small = (
+        *SMALL,
+        "network=realtime",
+        "network.width=16",
+        "data.workers=0",
+        "trainer.val_every=20",
+        "teacher=kandinsky",
+    )
+    lesson = load_network("kandinsky")[0].eval()(held_out)
+    distances = []
+    for steps in (1, 80):
+        settings = (f"runs={tmp_path}/{steps}", f"trainer.max_steps={steps}", "trainer.val_every=20")
+        with torch.inference_mode(False):
+            path = run.train(configuration(*small, *settings, "optimizer.learning_rate=5e-3"))
+        network, metadata = load_network(path)
+        distances.append((network.eval()(held_out) - lesson).square().mean())
+    assert distances[1] < 0.5 * distances[0]
+    assert metadata["teacher"] == "kandinsky"
+    with pytest.raises(UserError, match="paints Composition VII: give a network of Udnie"):
+        run.train(configuration(*small, "style=udnie"))
 
 
 @pytest.mark.parametrize(

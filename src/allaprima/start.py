@@ -12,7 +12,15 @@ from allaprima.network_file import load_network
 from allaprima.style import Style
 
 STARTS = ("kandinsky", "starry_night")  # networks to begin with, the better first
-ANCESTRY = ("steps", "images_seen", "seconds", "loss", "settings", "init")  # what is kept of the one begun with
+ANCESTRY = (
+    "steps",
+    "images_seen",
+    "seconds",
+    "loss",
+    "teacher",
+    "settings",
+    "init",
+)  # what is kept of the one begun with
 
 
 def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:

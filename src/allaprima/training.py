@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -38,6 +39,7 @@ class StyleTransfer(pl.LightningModule):
         warmup_steps: over which it rises from nothing.
         decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
         average_decay: of the moving average of the weights, which is what is validated and kept.
+        teacher: a network whose pastiches are learned in the place of the objective, see `load_teacher`.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class StyleTransfer(pl.LightningModule):
         warmup_steps: int,
         decay_share: float,
         average_decay: float,
+        teacher: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss, self.metadata, self.settings = network, loss, metadata, settings
@@ -60,6 +63,7 @@ class StyleTransfer(pl.LightningModule):
         self.register_buffer("colors", colors, persistent=False)
         self.averaged = AveragedModel(network, multi_avg_fn=moving_average(average_decay))
         self.averaged.requires_grad_(False).eval()
+        self.teacher = teacher
         self.learning_rate, self.warmup_steps, self.decay_share = learning_rate, warmup_steps, decay_share
         self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
         self.validation: dict[str, float] = {}
@@ -86,17 +90,16 @@ class StyleTransfer(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Lay out weights as the convolutions want them, and give the loss network the type of the computation."""
-        self._trained().to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)
         if self.trainer.precision == "bf16-mixed":
             self.loss.vgg.features.to(torch.bfloat16)
-        self.loss.vgg.to(memory_format=torch.channels_last)
 
     def on_train_start(self) -> None:
         """Start the clock."""
         self._clock = time.monotonic()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts)."""
+        """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts), or its distance to what is taught."""
         photos, skipped = batch
         # What is drawn here, like the samples, is a function of seed and step alone: a resumed run draws the same.
         torch.manual_seed(step_seed(self.settings["seed"], self.global_step, self.global_rank))
@@ -104,14 +107,21 @@ class StyleTransfer(pl.LightningModule):
         shifts = torch.randint(photos.shape[-1], (2,)).tolist()
         photos = photos.roll(shifts, (2, 3))
         pastiches = self.network(photos)
+        self.images_seen += len(photos) * self.trainer.world_size
+        self.skipped += int(skipped.sum())
+        self.log("train/skipped_files", float(self.skipped))
+        if self.teacher:
+            with torch.no_grad():
+                lesson = self.teacher(photos)
+            distance = F.mse_loss(pastiches, lesson)
+            self.log("train/distance", distance)
+            self.log("distance", distance, prog_bar=True, logger=False)
+            return distance
         terms = self._terms(pastiches, photos)
         color = color_distance(pastiches, self.colors).mean() if self.color_weight else 0.0
         grid = grid_energy(pastiches).mean() if self.grid_weight else 0.0
-        self.images_seen += len(photos) * self.trainer.world_size
-        self.skipped += int(skipped.sum())
         self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
         self.log_dict({"train/color": color, "train/grid": grid})
-        self.log("train/skipped_files", float(self.skipped))
         self.log("objective", terms.total, prog_bar=True, logger=False)
         return terms.total + self.color_weight * color + self.grid_weight * grid
 

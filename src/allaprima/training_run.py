@@ -20,6 +20,7 @@ from allaprima import networks
 from allaprima.callbacks import ProgressBar, SampleSheet
 from allaprima.checkpoints import WholeCheckpoints
 from allaprima.data.module import Photographs
+from allaprima.distillation import load_teacher
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
 from allaprima.memory import keep_freed_memory
@@ -70,6 +71,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         "style_size": config.style.size,
         "loss_network": loss.vgg.identity,
         "loss": OmegaConf.to_container(config.loss, resolve=True),
+        "teacher": Path(str(config.teacher)).stem if config.teacher else None,
     }
     settings = {name: OmegaConf.to_container(config[name]) for name in ("data", "optimizer")}
     settings |= {"max_steps": steps(config.trainer), "devices": config.trainer.devices}
@@ -81,7 +83,8 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         network, ancestor = initial_network(config, style)
         metadata["init"], start = ancestor, f"the network of {ancestor['style']}" if ancestor else "random weights"
     added = style.colors, config.loss.color_weight, config.loss.grid_weight
-    module = StyleTransfer(network, loss, *added, metadata, settings, **config.optimizer)
+    teacher = load_teacher(config.teacher, style) if config.teacher else None
+    module = StyleTransfer(network, loss, *added, metadata, settings, **config.optimizer, teacher=teacher)
     data = Photographs(seed=config.seed, **config.data)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
     if not checkpoint:
