@@ -3,6 +3,9 @@ import re
 import pytest
 from PIL import Image
 
+from allaprima import networks
+from allaprima.network_file import load_network, write_network
+
 from .test_training import SMALL
 
 
@@ -59,3 +62,20 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     refused(["benchmark.py", *small, "seed=1"], "other settings", "move it away")
     refused(["benchmark.py", *small, "benchmark.size=33"], "multiple of 4")
     refused(["benchmark.py", *small, "network=realtime"], "network=")
+
+
+def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_path):
+    pytest.importorskip("nncf")
+    built = {"name": "realtime", "width": 8, "blocks": 1}
+    metadata = load_network("udnie")[1] | {"network": built}
+    write_network(tmp_path / "mine.safetensors", networks.build(**built), metadata)
+    small = ("tradeoff", "benchmark.size=64", "benchmark.runs=2", "benchmark.rounds=1")
+    files = "benchmark.networks=[mine.safetensors]"
+    result = command("benchmark.py", *small, "style=udnie", files)
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines()[2:-1]]
+    assert {tuple(row[:2]) for row in rows} == {("mine", "native"), ("mine", "int8")}
+    assert min(float(row[4]) for row in rows) == 1
+    assert Image.open(tmp_path / "benchmarks/tradeoff/udnie.png").width > 400
+    refused(["benchmark.py", *small, "style=kandinsky", files], "paints Udnie", "Composition VII")
+    refused(["benchmark.py", *small, "benchmark.networks=[nobody]"], "no network 'nobody'")

@@ -8,6 +8,7 @@ from allaprima.benchmarks.optimize import benchmark_optimize
 from allaprima.benchmarks.plain import check_plain
 from allaprima.benchmarks.quality import benchmark_quality
 from allaprima.benchmarks.scales import benchmark_scales
+from allaprima.benchmarks.tradeoff import benchmark_tradeoff
 from allaprima.benchmarks.train import benchmark_train
 from allaprima.objective import check_objective
 
@@ -18,6 +19,7 @@ BENCHMARKS = {
     "scales": benchmark_scales,
     "infer": benchmark_infer,
     "quality": benchmark_quality,
+    "tradeoff": benchmark_tradeoff,
 }
 WITH_PLAIN_LOOP = ("train", "optimize", "quality")
 
