@@ -118,7 +118,7 @@ def photographs(given: str | None, output: Path) -> list[Path]:
 
 
 def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[Style, PerceptualLoss]:
-    """The objective by which a network was validated, fast on this machine: training's but for the term against grids.
+    """The objective by which a network was validated, fast on this machine: training's without its two added terms.
 
     Raises:
         UserError: its painting is neither one that the project carries nor `picture`.

@@ -70,7 +70,7 @@ def optimize_file(config: DictConfig) -> Path:
         progress.update(min(1, iteration.number))
         progress.set_postfix({term: f"{value:.4g}" for term, value in iteration.terms._asdict().items()})
         reached[:] = [iteration]
-        if iteration.number % config.show_every == 0:
+        if iteration.number and iteration.number % config.show_every == 0:
             write_picture(output, Picture(iteration.picture[0], None))
         if iteration.number % every == 0:
             frames.append(to_image(iteration.picture[0]))

@@ -5,7 +5,6 @@ import os
 import resource
 import shutil
 import statistics
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from allaprima import engines, networks
+from allaprima.benchmarks.latency import latencies
 from allaprima.benchmarks.peak import matrix_peaks
 from allaprima.benchmarks.plain import plain_johnson
 from allaprima.benchmarks.turns import apart, in_turn
@@ -29,7 +29,6 @@ from allaprima.quantization import INT8, int8_engine
 from allaprima.settings import SMALLEST_SIDE, check_whole
 
 VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
-WARM_UP = 3
 PHOTO = 256
 
 
@@ -134,14 +133,7 @@ def measure(contender: str, config: DictConfig) -> Measured:
     paint = CONTENDERS[contender].ready(config)
     seconds, megabytes = {}, {}
     for size in config.sizes:
-        photo = torch.rand(1, 3, *sides(size))
-        for _ in range(WARM_UP):
-            paint(photo)
-        moments = [time.perf_counter()]
-        for _ in range(config.benchmark.runs):
-            paint(photo)
-            moments.append(time.perf_counter())
-        seconds[str(size)] = np.diff(moments).tolist()
+        seconds[str(size)] = latencies(paint, *sides(size), config.benchmark.runs)
         megabytes[str(size)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     pastiche = paint(held_out())
     return Measured(seconds, megabytes, pastiche)

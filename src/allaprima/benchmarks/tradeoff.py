@@ -2,16 +2,15 @@
 
 import functools
 import statistics
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+from allaprima.benchmarks.latency import latencies
 from allaprima.benchmarks.turns import in_turn
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.engines import not_installed, openvino_engine
@@ -26,7 +25,6 @@ from allaprima.shipped import shipped_names
 from allaprima.style import Style
 
 ENGINES = {"native": openvino_engine, "int8": int8_engine}
-WARM_UP = 3
 PHOTO = 256
 
 
@@ -41,17 +39,11 @@ class Measured(NamedTuple):
 def measure(name: str, engine: str, config: DictConfig) -> Measured:
     """Let a network paint by OpenVINO, in its fastest floating-point type (`native`) or in int8."""
     paint = ENGINES[engine](load_network(name)[0])
-    photo = torch.rand(1, 3, config.benchmark.size, config.benchmark.size)
-    for _ in range(WARM_UP):
-        paint(photo)
-    moments = [time.perf_counter()]
-    for _ in range(config.benchmark.runs):
-        paint(photo)
-        moments.append(time.perf_counter())
+    seconds = latencies(paint, config.benchmark.size, config.benchmark.size, config.benchmark.runs)
     _, loss = load_objective(config.loss, config.style)
     photos = validation_squares(packaged_photos(STARTER_VALIDATION), PHOTO)
     objective = loss(torch.cat([paint(photo) for photo in photos.split(1)]), loss.content_features(photos)).total.item()
-    return Measured(np.diff(moments).tolist(), objective)
+    return Measured(seconds, objective)
 
 
 def benchmark_tradeoff(config: DictConfig) -> None:
