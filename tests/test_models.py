@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from allaprima.benchmarks import benchmark
 from allaprima.benchmarks.networks import mean_style
 from allaprima.color import color_statistics
+from allaprima.comparison_run import network_objective
 from allaprima.grid import grid_energy
 from allaprima.losses import relative_content
 from allaprima.shipped import shipped_names
@@ -18,6 +19,8 @@ from .conftest import STYLE_LAYERS, TOP
 
 # What each reaches of the photograph's own distance to its painting, rounded up.
 REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udnie", 0.55)]
+REALTIME = ["kandinsky_realtime"]
+NAMES = [name for name, _ in REACHED] + REALTIME
 
 
 loaded = functools.cache(Stylizer.load)
@@ -58,26 +61,26 @@ def test_a_network_says_where_it_comes_from(name, craft):
     assert all(metadata["worth"]["256"][start] > 1 for start in ("noise", "photo"))
 
 
-@pytest.mark.parametrize("name", [name for name, _ in REACHED])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_network_paints_the_photograph_and_no_pattern_of_its_own(name, held_out):
     # One that knows its place by what it is given paints the same at the same place of every photograph.
     pastiches, turned = (F.avg_pool2d(loaded(name)(images), 16) for images in (held_out, held_out.flip(3)))
     assert (pastiches - turned.flip(3)).square().mean().sqrt() < 0.7 * pastiches.std((2, 3)).square().mean().sqrt()
 
 
-@pytest.mark.parametrize("name", [name for name, _ in REACHED])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_network_paints_with_its_paintings_contrast(name, held_out):
     variance = color_statistics(loaded(name)(held_out))[:, 1:].diagonal(dim1=1, dim2=2).sum(1)
-    painting = shipped_style(name).colors[1:].trace()
+    painting = shipped_style(loaded(name).metadata["style"]["name"]).colors[1:].trace()
     assert (variance / painting).sqrt().mean() > 0.8
 
 
-@pytest.mark.parametrize("name", [name for name, _ in REACHED])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_network_paints_no_grid(name, held_out):
     assert grid_energy(loaded(name)(held_out)).mean() < 2 * grid_energy(held_out).mean()
 
 
-@pytest.mark.parametrize("name", [name for name, _ in REACHED])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_network_leaves_no_frame(name, held_out):
     pastiches = loaded(name)(held_out)
     for images in (pastiches, pastiches.mT):
@@ -89,3 +92,15 @@ def test_a_network_leaves_no_frame(name, held_out):
     difference = F.avg_pool2d(pastiches - within, 16).abs().mean((0, 1))
     inside = difference[2:-2, 2:-2].mean()
     assert all(border.mean() < 2 * inside for border in (difference[0], difference[-1], *difference.T[[0, -1]]))
+
+
+@pytest.mark.parametrize("name", REALTIME)
+def test_a_network_made_for_speed_comes_near_the_objective_of_johnsons(name, held_out):
+    painting = loaded(name).metadata["style"]["name"]
+    loss = network_objective(loaded(painting).metadata, None)[1]
+    content = loss.content_features(held_out)
+    with torch.no_grad():
+        fast, slow = (loss(loaded(each)(held_out), content).total for each in (name, painting))
+    assert fast < 1.1 * slow
+    sizes = [sum(weight.numel() for weight in loaded(each).network.parameters()) for each in (name, painting)]
+    assert sizes[0] < 0.3 * sizes[1]

@@ -11,7 +11,7 @@ from allaprima.errors import UserError
 from allaprima.network_file import load_network
 from allaprima.style import Style
 
-STARTS = ("kandinsky", "starry_night")  # networks to begin with, the better first
+STARTS = ("kandinsky", "starry_night", "kandinsky_realtime")  # networks to begin with, the better first
 ANCESTRY = (
     "steps",
     "images_seen",

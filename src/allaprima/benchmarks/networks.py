@@ -28,10 +28,11 @@ def benchmark_networks(config: DictConfig) -> None:
     layers = list(config.loss.style_layers)
     vgg = VGG(source, [*layers, *config.loss.content_layers])
     print(f"relative distances by {source.identity}, {len(photos)} photographs, short side {config.benchmark.size}")
-    print(f"{'':14}{'style of photo':>15}{'of pastiche':>13}{'ratio':>7}{'worst':>7}{'content':>9}")
+    print(f"{'':24}{'style of photo':>15}{'of pastiche':>13}{'ratio':>7}{'worst':>7}{'content':>9}")
     for name in shipped_names("models"):
         stylizer = Stylizer.load(name)
-        targets = shipped_style(name).targets(source.identity, layers, stylizer.metadata["style_size"])
+        metadata = stylizer.metadata
+        targets = shipped_style(metadata["style"]["name"]).targets(source.identity, layers, metadata["style_size"])
         rows = []
         for path in photos:
             photo = at_short_side(read_picture(path).image[None], config.benchmark.size)
@@ -41,7 +42,7 @@ def benchmark_networks(config: DictConfig) -> None:
             rows.append(torch.cat([mean_style(theirs, targets), mean_style(mine, targets), content]))
         before, after, content = torch.stack(rows).T
         ratio, worst = after.mean() / before.mean(), (after / before).max()
-        print(f"{name:14}{before.mean():15.3f}{after.mean():13.3f}{ratio:7.2f}{worst:7.2f}{content.mean():9.2f}")
+        print(f"{name:24}{before.mean():15.3f}{after.mean():13.3f}{ratio:7.2f}{worst:7.2f}{content.mean():9.2f}")
 
 
 def mean_style(features: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
