@@ -55,6 +55,13 @@ def test_every_engine_paints_the_smallest_pictures(name, network):
     assert painted_alike(engines.ENGINES[name][0](network), network, photos, 30)
 
 
+def test_nobody_is_told_of_what_is_computed():
+    pytest.importorskip("openvino")
+    from openvino.tools.ovc import telemetry_utils
+
+    assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+
 def test_onnx_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
     onnx = pytest.importorskip("onnx")
     result = command("export.py", "style=kandinsky", "format=onnx")

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,10 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from allaprima.precision import fastest_precision
+
+# OpenVINO and NNCF tell Google Analytics of every use, from processes that start while pictures are computed and slow
+# them down up to five times. Where this package cannot be imported they tell nobody.
+sys.modules.setdefault("openvino_telemetry", None)
 
 Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
 
