@@ -35,7 +35,7 @@ def test_benchmark_of_latency_ends_with_its_three_numbers(command):
 
 def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp_path):
     small = ["quality", "style=udnie", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=2"]
-    small += ["benchmark.plain_steps=4", "trainer.max_steps=8"]
+    small += ["benchmark.plain_steps=4", "trainer.max_steps=8", "benchmark.sizes=[48,64]"]
     whole = command("benchmark.py", *small)
     assert whole.returncode == 0, whole.stderr
     folder = tmp_path / "benchmarks/quality/udnie"
@@ -60,7 +60,9 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
 
     refused(["benchmark.py", *small, "optimizer.learning_rate=1"], "trainer holds", "other settings")
     refused(["benchmark.py", *small, "seed=1"], "other settings", "move it away")
-    refused(["benchmark.py", *small, "benchmark.size=33"], "multiple of 4")
+    refused(["benchmark.py", *small, "benchmark.size=33"], "multiples of 4")
+    refused(["benchmark.py", *small, "benchmark.sizes=[64,66]"], "multiples of 4")
+    refused(["benchmark.py", *small, "benchmark.sizes=[64,48]"], "rising")
     refused(["benchmark.py", *small, "network=realtime"], "network=")
 
 

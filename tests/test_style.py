@@ -33,14 +33,18 @@ def test_written_and_read_again_in_half_precision(tmp_path, vgg, craft):
     assert torch.equal(again.colors, style.colors)
 
 
-def test_a_painting_is_read_at_the_size_asked_for(vgg, craft, tmp_path):
+def test_a_painting_is_read_at_the_size_asked_for(vgg, craft, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
     image = Image.new("RGB", (60, 40), (200, 30, 60))
     image.save(tmp_path / "plain.png")
-    style = painting_style(str(tmp_path / "plain.png"), vgg, craft.identity, ["block1_conv2"], [20])
+    style = painting_style("~/plain.png", vgg, craft.identity, ["block1_conv2"], [20])
+    assert not capsys.readouterr().out
     pixels = torch.tensor([200, 30, 60]).view(1, 3, 1, 1).expand(1, 3, 20, 30) / 255
     expected = gram_matrix(vgg(pixels, ["relu1_2"])["relu1_2"])[0]
     assert torch.allclose(style.grams[20]["relu1_2"], expected, rtol=1e-4, atol=1e-4)
     assert torch.allclose(style.colors, torch.tensor([[200, 30, 60]] + 3 * [[0, 0, 0]]) / 255)
+    painting_style("~/plain.png", vgg, craft.identity, ["block1_conv2"], [20, 41])
+    assert "only 60 x 40 pixels" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", CARRIED)

@@ -28,6 +28,7 @@ SMALL = (
     "network.width=8",
     "network.blocks=1",
     "data.size=64",
+    "data.batch_size=4",
     "data.validation_size=128",
     "trainer.val_every=4",
     "optimizer.warmup_steps=2",
@@ -70,7 +71,7 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
     assert metadata["style"]["artist"] == "Wassily Kandinsky"
     assert metadata["loss_network"].startswith("craft-vgg16-4a5efbfb")
     assert metadata["loss"]["content_weight"] == configuration(*wider).loss.content_weight
-    assert metadata["steps"] == 60 and metadata["images_seen"] == 60 * configuration().data.batch_size
+    assert metadata["steps"] == 60 and metadata["images_seen"] == 60 * 4
     assert metadata["seconds"] > 0
     assert metadata["validation"]["total"] == pytest.approx(objective[60], abs=1e-4)
 
@@ -132,8 +133,8 @@ def test_a_finished_run_whose_network_is_lost_writes_it_again(tmp_path):
 
 
 def test_several_devices_share_the_steps():
-    assert run.steps(configuration("trainer.devices=3").trainer) == 167
-    assert run.steps(configuration().trainer) == 500
+    assert run.steps(configuration("trainer.devices=3").trainer) == 184
+    assert run.steps(configuration().trainer) == 550
 
 
 @pytest.mark.parametrize(

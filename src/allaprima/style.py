@@ -132,7 +132,7 @@ def fetch_picture(source: str) -> bytes:
     """The content of a picture file at a path or web address. Raises ImageError if it cannot be had."""
     if not on_the_web(source):
         try:
-            return Path(source).read_bytes()
+            return Path(source).expanduser().read_bytes()
         except OSError as error:
             raise ImageError(f"cannot read {source}: {error.strerror}") from error
     try:
@@ -165,6 +165,8 @@ def read_painting(
         ImageError: the content is no picture.
     """
     painting = open_upright(io.BytesIO(content)).convert("RGB")
+    if min(painting.size) < max(sizes):
+        print(f"the painting has only {painting.width} x {painting.height} pixels: a larger one has more to learn from")
     names = [canonical_name(layer, vgg.depth) for layer in layers]
     grams = {}
     for size in sizes:

@@ -202,7 +202,10 @@ def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict
         if theirs.get(key) != mine:
             raise UserError(f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same to resume")
     if checkpoint["global_step"] >= settings["max_steps"] and (path.parents[1] / NETWORKS).exists():
-        raise UserError(f"{path} has its {checkpoint['global_step']} steps already: start anew without resume")
+        network = path.parents[1] / NETWORKS / f"{painting['name']}.safetensors"
+        raise UserError(
+            f"{path} has its {checkpoint['global_step']} steps already: init={network} begins where it ended"
+        )
     return path
 
 

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from allaprima.figures import encoded, picture_table
 from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
 from allaprima.objective import load_objective
-from allaprima.settings import SMALLEST_SIDE, check_whole
+from allaprima.settings import SMALLEST_SIDE, check_sides, check_whole
 from allaprima.start import initial_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
@@ -35,11 +37,11 @@ MINUTES = (1, 3, 10, 30)  # after which the sheet shows pictures
 
 
 class Point(NamedTuple):
-    """Where a contender stood after so many steps and seconds of training: the objective, computed in float32."""
+    """Where a contender stood after so many steps and seconds of training: the objective at each of the sizes."""
 
     step: int
     seconds: float
-    objective: float
+    objectives: tuple[float, ...]
 
 
 class Curve:
@@ -47,15 +49,17 @@ class Curve:
 
     Args:
         folder: of the contender.
+        sizes: pixels a side of the photographs that it is judged on.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sizes: Sequence[int]) -> None:
         self.path, self.state = folder / "curve.csv", folder / "state"
+        self.names = [f"objective_{size}" for size in sizes]
         self.points: list[Point] = []
         if self.path.exists():
             with self.path.open(newline="") as file:
                 self.points = [
-                    Point(int(row["step"]), float(row["seconds"]), float(row["objective"]))
+                    Point(int(row["step"]), float(row["seconds"]), tuple(float(row[name]) for name in self.names))
                     for row in csv.DictReader(file)
                 ]
 
@@ -65,8 +69,9 @@ class Curve:
         self.points = sorted([other for other in self.points if other.step != point.step] + [point])
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(Point._fields)
-        writer.writerows([step, f"{seconds:.2f}", f"{objective:.5f}"] for step, seconds, objective in self.points)
+        writer.writerow(["step", "seconds", *self.names])
+        for step, seconds, objectives in self.points:
+            writer.writerow([step, f"{seconds:.2f}", *(f"{objective:.5f}" for objective in objectives)])
         write_atomically(self.path, text.getvalue().encode())
 
     def pictures(self, point: Point) -> Path:
@@ -81,42 +86,57 @@ def keep(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, content.getvalue())
 
 
+class Jury:
+    """Judges a network by the objective on held-out photographs.
+
+    Args:
+        config: the settings.
+        loss: the objective, in float32.
+    """
+
+    def __init__(self, config: DictConfig, loss: PerceptualLoss) -> None:
+        self.loss, self.photos = loss, [held_out(config, size) for size in config.benchmark.sizes]
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> tuple[tuple[float, ...], Tensor]:
+        """The mean objective at each size, and the pastiches at the last, (N, 3, size, size)."""
+        painted = [torch.cat([network(photo) for photo in photos.split(1)]).float() for photos in self.photos]
+        with torch.autocast("cpu", enabled=False):
+            objectives = tuple(self.objective(*both) for both in zip(self.photos, painted, strict=True))
+        return objectives, painted[-1]
+
+    def objective(self, photos: Tensor, pastiches: Tensor) -> float:
+        """Of (N, 3, H, W) photographs and pastiches, one after the other to need no more memory than training does."""
+        totals = [
+            self.loss(pastiche, self.loss.content_features(photo)).total.item()
+            for photo, pastiche in zip(photos.split(1), pastiches.split(1), strict=True)
+        ]
+        return statistics.mean(totals)
+
+
 class Referee(pl.Callback):
     """Adds a point to the curve of this trainer at each of its validations, which its clock leaves out."""
 
-    def __init__(self, curve: Curve, loss: PerceptualLoss, photos: Tensor) -> None:
-        self.curve, self.loss, self.photos = curve, loss, photos
+    def __init__(self, curve: Curve, jury: Jury) -> None:
+        self.curve, self.jury = curve, jury
 
     def on_validation_end(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
-        """Measure."""
+        """Judge."""
         with trainer.precision_plugin.forward_context():
-            pastiches = painted(module.averaged, self.photos.contiguous(memory_format=torch.channels_last))
-        measured = objective(self.loss, self.photos, pastiches)
-        self.curve.add(Point(trainer.global_step, module.seconds, measured), pastiches)
+            objectives, pastiches = self.jury(module.averaged)
+        self.curve.add(Point(trainer.global_step, module.seconds, objectives), pastiches)
 
 
-def painted(network: nn.Module, photos: Tensor) -> Tensor:
-    """Pastiches of (B, 3, H, W) photographs, one after the other to need no more memory than training does."""
-    with torch.inference_mode():
-        return torch.cat([network(photo) for photo in photos.split(1)]).float()
-
-
-@torch.no_grad()
-def objective(loss: PerceptualLoss, photos: Tensor, pastiches: Tensor) -> float:
-    """The mean objective of pastiches, both (B, 3, H, W) in [0, 1], in the number type of `loss`."""
-    with torch.autocast("cpu", enabled=False):
-        totals = [
-            loss(pastiche, loss.content_features(photo)).total
-            for photo, pastiche in zip(photos.split(1), pastiches.split(1), strict=True)
-        ]
-    return torch.stack(totals).mean().item()
+def held_out(config: DictConfig, size: int) -> Tensor:
+    """The validation squares at a size, (N, 3, size, size)."""
+    return Photographs(seed=config.seed, **{**config.data, "validation_size": size}).validation
 
 
 def plain_curve(config: DictConfig) -> None:
     """Train with the plain loop, or go on with it: float32, Adam at a constant rate, from random weights."""
     _, loss = load_objective(config.loss, config.style)
     benchmark = config.benchmark
-    curve = Curve(Path(benchmark.output) / FOLDERS[PLAIN])
+    curve, jury = Curve(Path(benchmark.output) / FOLDERS[PLAIN], benchmark.sizes), Jury(config, loss)
     state = curve.state / "last.ckpt"
     pl.seed_everything(config.seed, verbose=False)
     network = plain_johnson(config.network.width, config.network.blocks)
@@ -127,7 +147,7 @@ def plain_curve(config: DictConfig) -> None:
         network.load_state_dict(kept["network"])
         optimizer.load_state_dict(kept["optimizer"])
         step, seconds = kept["step"], kept["seconds"]
-    data = Photographs(seed=config.seed, **{**config.data, "size": benchmark.size})
+    data = Photographs(seed=config.seed, **{**config.data, "size": benchmark.size, "batch_size": benchmark.batch_size})
     loader = iter(data.batches(step, benchmark.plain_steps))
     with tqdm(total=benchmark.plain_steps, initial=step, desc=PLAIN, unit="step") as progress:
         while step < benchmark.plain_steps:
@@ -138,8 +158,8 @@ def plain_curve(config: DictConfig) -> None:
             step += 1
             progress.update()
             if step % benchmark.plain_every == 0 or step == benchmark.plain_steps:
-                pastiches = painted(network, data.validation)
-                curve.add(Point(step, seconds, objective(loss, data.validation, pastiches)), pastiches)
+                objectives, pastiches = jury(network)
+                curve.add(Point(step, seconds, objectives), pastiches)
                 kept = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
                 keep(state, kept | {"step": step, "seconds": seconds})
 
@@ -147,27 +167,28 @@ def plain_curve(config: DictConfig) -> None:
 def our_curve(config: DictConfig) -> None:
     """Train as scripts/train.py does, or go on with it."""
     style, loss = load_objective(config.loss, config.style)
-    curve = Curve(Path(config.benchmark.output) / FOLDERS[OURS])
-    data = Photographs(seed=config.seed, **config.data)
+    curve = Curve(Path(config.benchmark.output) / FOLDERS[OURS], config.benchmark.sizes)
     begun = list(curve.state.glob(f"{style.name}/*/checkpoints/last.ckpt"))
     settings = OmegaConf.merge(config, {"runs": str(curve.state), "resume": "last" if begun else None})
-    train(settings, [Referee(curve, loss, data.validation)])
+    train(settings, [Referee(curve, Jury(config, loss))])
 
 
 def benchmark_quality(config: DictConfig) -> None:
     """Train both, write their plot and a sheet of pictures, print their table; print last `speedup N`.
 
-    That is the plain loop's seconds at its last step over this trainer's to an objective as low, 0 if it never is.
+    That is the plain loop's seconds at its last step over this trainer's to an objective as low at the last of the
+    sizes, 0 if it never is.
 
     Raises:
         UserError: a setting that cannot be, or a folder that holds the results of other settings.
     """
     check_settings(config)
-    for name, least in (("size", SMALLEST_SIDE), ("plain_steps", 1), ("plain_every", 1)):
+    for name, least in (("size", SMALLEST_SIDE), ("batch_size", 1), ("plain_steps", 1), ("plain_every", 1)):
         check_whole(config, f"benchmark.{name}", least)
-    for side in ("benchmark.size", "data.validation_size"):
-        if OmegaConf.select(config, side) % 4:
-            raise UserError(f"{side}={OmegaConf.select(config, side)}: the plain loop needs a multiple of 4")
+    check_sides(config, "benchmark.sizes")
+    if any(side % 4 for side in (config.benchmark.size, *config.benchmark.sizes)):
+        sizes = f"benchmark.size={config.benchmark.size} and benchmark.sizes={config.benchmark.sizes}"
+        raise UserError(f"{sizes}: the plain loop needs multiples of 4")
     if config.trainer.accelerator != "cpu":
         raise UserError("the benchmark of quality is of a processor: leave out trainer=")
     style, _ = load_objective(config.loss, config.style)
@@ -175,26 +196,34 @@ def benchmark_quality(config: DictConfig) -> None:
     folder = Path(str(config.benchmark.output)) / style.name
     config.benchmark.output = str(folder)
     keep_settings(folder, config, style)
+    sizes = config.benchmark.sizes
     for contender, last, measure in (
         (PLAIN, config.benchmark.plain_steps, plain_curve),
         (OURS, config.trainer.max_steps, our_curve),
     ):
-        if last in [point.step for point in Curve(folder / FOLDERS[contender]).points]:
+        if last in [point.step for point in Curve(folder / FOLDERS[contender], sizes).points]:
             print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure anew")
         else:
             apart(measure, config)
-    plain, ours = (Curve(folder / FOLDERS[contender]) for contender in (PLAIN, OURS))
-    write_plot(folder / "curves.png", plain, ours, style.title)
-    write_sheet(folder / "sheet.jpg", Photographs(seed=config.seed, **config.data).validation, plain, ours)
-    side = config.data.validation_size
-    print(f"{style.title}: the objective on held-out photographs of {side} x {side}, in float32")
-    print(f"{'':14}{'step':>6}{'seconds':>9}{'objective':>11}")
+    plain, ours = (Curve(folder / FOLDERS[contender], sizes) for contender in (PLAIN, OURS))
+    write_plot(folder / "curves.png", plain, ours, sizes, style.title)
+    write_sheet(folder / "sheet.jpg", held_out(config, sizes[-1]), plain, ours)
+    print(f"{style.title}: the objective on held-out photographs, in float32, by the pixels of a side")
+    print(f"{'':14}{'step':>6}{'seconds':>9}", *(f"{size:>7}" for size in sizes))
     for contender, curve in ((PLAIN, plain), (OURS, ours)):
-        for step, seconds, measured in curve.points:
-            print(f"{contender:14}{step:6}{seconds:9.0f}{measured:11.4f}")
-    goal = plain.points[-1]
-    reached = [point.seconds for point in ours.points if point.objective <= goal.objective]
-    print(f"speedup {goal.seconds / reached[0] if reached else 0:.1f}")
+        for step, seconds, objectives in curve.points:
+            print(f"{contender:14}{step:6}{seconds:9.0f}", *(f"{objective:7.4f}" for objective in objectives))
+    *others, last = (speedup(plain.points, ours.points, place) for place in range(len(sizes)))
+    for size, other in zip(sizes, others, strict=False):
+        print(f"speedup at {size} x {size}: {other:.1f}")
+    print(f"speedup {last:.1f}")
+
+
+def speedup(plain: Sequence[Point], ours: Sequence[Point], place: int) -> float:
+    """Seconds of the plain loop's last point over those of our first as low at the size in that place; 0 for none."""
+    goal = plain[-1]
+    reached = [point.seconds for point in ours if point.objectives[place] <= goal.objectives[place]]
+    return goal.seconds / reached[0] if reached else 0
 
 
 def keep_settings(folder: Path, config: DictConfig, style: Style) -> None:
@@ -204,11 +233,16 @@ def keep_settings(folder: Path, config: DictConfig, style: Style) -> None:
         UserError: a folder holds the result of something else.
     """
     chosen = OmegaConf.to_container(config, resolve=True)
-    task = {name: chosen[name] for name in ("loss", "data", "seed")}
+    benchmark = chosen["benchmark"]
+    # What this trainer alone goes by.
+    own = {"data": ("size", "batch_size", "validation_size"), "loss": ("color_weight", "grid_weight")}
+    task = {name: {key: chosen[name][key] for key in chosen[name] if key not in keys} for name, keys in own.items()}
+    task |= {"seed": chosen["seed"], "sizes": benchmark["sizes"]}
     task |= {"painting": {"sha256": style.sha256, "size": chosen["style"]["size"]}}
     plain = {name: chosen["network"][name] for name in ("width", "blocks")}
-    plain |= {name: chosen["benchmark"][name] for name in ("size", "plain_steps", "plain_every")}
-    trainer = {name: chosen[name] for name in ("network", "trainer", "optimizer", "init")}
+    plain |= {name: benchmark[name] for name in ("size", "batch_size", "plain_steps", "plain_every")}
+    trainer = {name: chosen[name] for name in ("network", "trainer", "optimizer", "init", "teacher")}
+    trainer |= {"own": {name: {key: chosen[name][key] for key in keys} for name, keys in own.items()}}
     for contender, settings in ((PLAIN, plain), (OURS, trainer)):
         text = OmegaConf.to_yaml(OmegaConf.create(task | settings))
         path = folder / FOLDERS[contender] / "settings.yaml"
@@ -235,14 +269,15 @@ def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
         write_atomically(path, encoded(picture_table(rows), 110, "jpeg"))
 
 
-def write_plot(path: Path, plain: Curve, ours: Curve, title: str) -> None:
-    """Both curves over seconds, which are on a logarithmic scale."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for contender, curve in ((PLAIN, plain), (OURS, ours)):
-        seconds, objectives = [point.seconds for point in curve.points], [point.objective for point in curve.points]
-        axes.plot(seconds, objectives, marker=".", label=contender)
-    axes.axhline(plain.points[-1].objective, color="grey", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", xlabel="seconds of training", ylabel="objective on held-out photographs", title=title)
-    axes.legend()
+def write_plot(path: Path, plain: Curve, ours: Curve, sizes: Sequence[int], title: str) -> None:
+    """Both curves over seconds, which are on a logarithmic scale, side by side for each size."""
+    figure = Figure(figsize=(5 * len(sizes), 4), layout="constrained")
+    for place, axes in enumerate(figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]):
+        for contender, curve in ((PLAIN, plain), (OURS, ours)):
+            seconds = [point.seconds for point in curve.points]
+            axes.plot(seconds, [point.objectives[place] for point in curve.points], marker=".", label=contender)
+        axes.axhline(plain.points[-1].objectives[place], color="grey", linewidth=0.8, linestyle="--")
+        axes.set(xscale="log", xlabel="seconds of training", title=f"{title}, {sizes[place]} x {sizes[place]}")
+    figure.axes[0].set_ylabel("objective on held-out photographs")
+    figure.axes[0].legend()
     write_atomically(path, encoded(figure, 120))
