@@ -108,8 +108,8 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     checkpoint = run.train(config).parents[1] / "checkpoints" / "last.ckpt"
     for overrides, words in (
         ([f"resume={checkpoint}", "style=udnie"], "is of Composition VII, not Udnie"),
-        ([f"resume={checkpoint}", "network.width=16"], "network="),
-        ([f"resume={checkpoint}", "loss.tv_weight=7"], "loss="),
+        ([f"resume={checkpoint}", "network.width=16"], "network.width="),
+        ([f"resume={checkpoint}", "loss.tv_weight=7"], "loss.tv_weight="),
         ([f"resume={checkpoint}", "seed=7"], "seed="),
         ([f"resume={checkpoint}", "trainer.max_steps=8"], "max_steps="),
         ([f"resume={checkpoint}", "trainer.precision=16-mixed"], "precision="),

@@ -157,8 +157,9 @@ def engine_for(pictures: int) -> str:
 def engine_note(engine: str, pictures: int) -> str:
     """What is to be said of the engine that painted so many pictures: which faster ones are passed over, and why."""
     order = by_speed()
-    reasons = {name: missing_packages(name) for name in order[: order.index(engine)]}
-    faster = [f"{name} (needs {', '.join(missing)})" for name, missing in reasons.items() if missing]
+    missing = {name: missing_packages(name) for name in order[: order.index(engine)]}
+    faster = [f"{name} (needs {', '.join(packages)})" for name, packages in missing.items() if packages]
     if pictures < FEW or not faster:
         return f"computed by {engine}"
-    return f"computed by {engine}; faster would be {' or '.join(faster)}: pip install 'allaprima[fast]'"
+    packages = dict.fromkeys(package for each in missing.values() for package in each)
+    return f"computed by {engine}; faster would be {' or '.join(faster)}: pip install {' '.join(packages)}"

@@ -210,9 +210,11 @@ def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict
 
 
 def comparable(facts: dict[str, Any]) -> dict[str, Any]:
-    """What a run and its resumption must have in common: a painting by its picture, data but for the processes."""
-    data = {name: value for name, value in facts["data"].items() if name != "workers"}
-    return facts | {"style": facts["style"]["sha256"], "data": data}
+    """What a run and its resumption must have in common, by name: a painting by its picture, data but for processes."""
+    named = {}
+    for key, value in (facts | {"style": facts["style"]["sha256"]}).items():
+        named |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    return {name: value for name, value in named.items() if name != "data.workers"}
 
 
 def precision(config: DictConfig) -> str:
