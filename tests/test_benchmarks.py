@@ -62,8 +62,13 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     refused(["benchmark.py", *small, "seed=1"], "other settings", "move it away")
     refused(["benchmark.py", *small, "benchmark.size=33"], "multiples of 4")
     refused(["benchmark.py", *small, "benchmark.sizes=[64,66]"], "multiples of 4")
+    refused(["benchmark.py", *small, "benchmark.margin=3"], "multiples of 4")
     refused(["benchmark.py", *small, "benchmark.sizes=[64,48]"], "rising")
     refused(["benchmark.py", *small, "network=realtime"], "network=")
+
+    settings = folder / "plain/settings.yaml"
+    settings.write_text(settings.read_text().replace("threads: ", "threads: 1"))
+    refused(["benchmark.py", *small], "another machine", "move it away")
 
 
 def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_path):

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from allaprima import engines, networks
 from allaprima.comparison_run import network_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
+from allaprima.errors import UserError
 from allaprima.exporting import export, psnr
 from allaprima.images import at_short_side, read_picture
 from allaprima.network_file import load_network, write_network
@@ -123,6 +124,23 @@ def test_engines_that_are_not_installed_are_passed_over_and_named(monkeypatch):
     monkeypatch.setattr(engines, "missing_packages", lambda name: [] if name == "torch" else ["something"])
     assert Stylizer.load("kandinsky").engine == engines.engine_for(100) == "torch"
     assert "openvino (needs something): pip install" in engines.engine_note("torch", 100)
+
+
+def test_an_engine_that_cannot_be_had_is_refused(monkeypatch):
+    with pytest.raises(UserError, match="engine=onnx: take one of openvino, onnxruntime, torch"):
+        Stylizer.load("kandinsky", engine="onnx")
+    monkeypatch.setattr(engines, "not_installed", lambda packages: list(packages))
+    with pytest.raises(UserError, match="engine=openvino needs openvino: pip install openvino"):
+        Stylizer.load("kandinsky", engine="openvino")
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (8, 8), (1, 8, 8, 3), (4, 8, 8)])
+def test_a_tensor_that_is_no_picture_is_refused(shape):
+    stylizer = Stylizer.load("kandinsky", engine="torch")
+    with pytest.raises(UserError, match="give"):
+        stylizer(torch.rand(shape))
+    with pytest.raises(UserError, match="uint8"):
+        stylizer(torch.zeros(3, 8, 8, dtype=torch.uint8))
 
 
 def test_an_engine_that_starts_slowly_is_for_many_pictures(monkeypatch):

@@ -103,6 +103,13 @@ def test_what_is_no_picture_is_refused(tmp_path):
             read_picture(tmp_path / name)
 
 
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    RGB.resize((300, 200)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
+    with pytest.raises(ImageError, match=r"large\.png has more than .* save it smaller"):
+        read_picture(tmp_path / "large.png")
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "kept.png"
     write_picture(path, Picture(gradient(), None))

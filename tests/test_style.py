@@ -79,7 +79,8 @@ def test_what_is_no_style_is_refused(tmp_path):
 
 @pytest.fixture
 def address(tmp_path):
-    (tmp_path / "page.html").write_text("<p>not a picture</p>")
+    (tmp_path / "page.html").write_text("<p>a picture's page</p>")
+    (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "painting.png").write_bytes(PAINTING.read_bytes())
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -101,7 +102,8 @@ def test_a_painting_on_the_web(vgg, craft, address):
         (f"{address}/missing.png", "cannot download"),
         ("http://127.0.0.1:9/painting.png", "cannot download"),
         ("http://[", "cannot download"),
-        (f"{address}/page.html", "page.html is not a picture"),
+        (f"{address}/page.html", "page.html is a web page"),
+        (f"{address}/text.png", "text.png is not a picture"),
         ("missing.png", "cannot read missing.png"),
     ):
         with pytest.raises(ImageError, match=words) as caught:

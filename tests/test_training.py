@@ -133,8 +133,8 @@ def test_a_finished_run_whose_network_is_lost_writes_it_again(tmp_path):
 
 
 def test_several_devices_share_the_steps():
-    assert run.steps(configuration("trainer.devices=3").trainer) == 184
-    assert run.steps(configuration().trainer) == 550
+    assert run.steps(configuration("trainer.devices=3").trainer) == 167
+    assert run.steps(configuration().trainer) == 500
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: Any = None) -> None:
         """Write a checkpoint. Raises ImageError where that is not possible."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        write_atomically(Path(path), content.getvalue())
+        write_state(Path(path), checkpoint)
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write what PyTorch can save, whole or not at all. Raises ImageError where that is not possible."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomically(path, content.getvalue())

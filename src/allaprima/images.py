@@ -41,17 +41,18 @@ class Picture(NamedTuple):
     alpha: Tensor | None
 
 
-def open_upright(source: Path | io.BytesIO, shortest: int = 0) -> Image.Image:
+def open_upright(source: Path | io.BytesIO, shortest: int = 0, name: str | None = None) -> Image.Image:
     """Open a file as an 8-bit RGB or RGBA picture in sRGB, turned upright by its EXIF orientation.
 
     Args:
         source: a path, or a file's content.
         shortest: if positive, a JPEG may be decoded at a fraction of its size, both sides at least this long.
+        name: what an error calls the picture; its path if None.
 
     Raises:
         ImageError: no such file, no permission, not a picture, truncated, or too large to be honest.
     """
-    name = source if isinstance(source, Path) else "the data"
+    name = name or source
     try:
         with Image.open(source) as file:
             if shortest:
@@ -66,6 +67,11 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0) -> Image.Image:
         raise ImageError(f"{name} cannot be read: no permission") from error
     except Image.UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a picture that Pillow can read: give a JPEG, PNG, WebP or TIFF") from error
+    except Image.DecompressionBombError as error:
+        most = 2 * Image.MAX_IMAGE_PIXELS / 1e6
+        raise ImageError(
+            f"{name} has more than {most:.0f} megapixels, the most that are read: save it smaller"
+        ) from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
         raise ImageError(f"{name} is damaged or not a picture: {error}") from error
 

@@ -12,15 +12,8 @@ from allaprima.network_file import load_network
 from allaprima.style import Style
 
 STARTS = ("kandinsky", "starry_night", "kandinsky_realtime")  # networks to begin with, the better first
-ANCESTRY = (
-    "steps",
-    "images_seen",
-    "seconds",
-    "loss",
-    "teacher",
-    "settings",
-    "init",
-)  # what is kept of the one begun with
+# What is kept of the one begun with.
+ANCESTRY = ("steps", "images_seen", "seconds", "loss", "teacher", "settings", "init")
 
 
 def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:

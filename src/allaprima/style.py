@@ -138,33 +138,32 @@ def fetch_picture(source: str) -> bytes:
     try:
         request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
         with urllib.request.urlopen(request, timeout=DOWNLOAD_SECONDS) as response:
-            return response.read()
+            page, content = response.headers.get_content_type() == "text/html", response.read()
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ImageError(
             f"cannot download {source} ({reason}): check the address, or save the picture and give its path"
         ) from error
+    if page:
+        raise ImageError(f"{source} is a web page: give the address of the picture itself")
+    return content
 
 
 @torch.no_grad()
 def read_painting(
-    content: bytes, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]
+    painting: Image.Image, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]
 ) -> tuple[dict[int, dict[str, Tensor]], Tensor]:
     """Gram matrices and colours of a painting.
 
     Args:
-        content: of a picture file.
+        painting: an RGB picture.
         vgg: the loss network, in float32.
         layers: names of its layers; aliases are stored under the name used here.
         sizes: short sides to read the painting at.
 
     Returns:
         What `Style` has as `grams` and `colors`, the latter at the last of `sizes`.
-
-    Raises:
-        ImageError: the content is no picture.
     """
-    painting = open_upright(io.BytesIO(content)).convert("RGB")
     if min(painting.size) < max(sizes):
         print(f"the painting has only {painting.width} x {painting.height} pixels: a larger one has more to learn from")
     names = [canonical_name(layer, vgg.depth) for layer in layers]
@@ -184,10 +183,8 @@ def painting_style(source: str, vgg: VGG, loss_network: str, layers: Sequence[st
         ImageError: it is not there, or not a picture.
     """
     content = fetch_picture(source)
-    try:
-        grams, colors = read_painting(content, vgg, layers, sizes)
-    except ImageError as error:
-        raise ImageError(str(error).replace("the data", source)) from error
+    painting = open_upright(io.BytesIO(content), name=source).convert("RGB")
+    grams, colors = read_painting(painting, vgg, layers, sizes)
     name = picture_name(source)
     digest = hashlib.sha256(content).hexdigest()
     address = source if on_the_web(source) else Path(source).name

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from allaprima.engines import ENGINES, fastest_engine
+from allaprima.engines import ENGINES, fastest_engine, missing_packages
 from allaprima.errors import UserError
 from allaprima.images import at_short_side, resized, to_image, to_tensor, upright
 from allaprima.network_file import load_network
@@ -23,12 +23,19 @@ class Stylizer:
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         metadata: what the network's file says of itself.
         engine: the name of what computes the network, see `allaprima.engines`; the fastest that is installed if None.
+
+    Raises:
+        UserError: there is no such engine, or it is not installed.
     """
 
     def __init__(self, network: nn.Module, metadata: dict[str, Any], engine: str | None = None) -> None:
         self.network = network.eval().requires_grad_(False)
         self.metadata = metadata
         self.engine = engine or fastest_engine()
+        if self.engine not in ENGINES:
+            raise UserError(f"engine={engine}: take one of {', '.join(ENGINES)}")
+        if missing := missing_packages(self.engine):
+            raise UserError(f"engine={engine} needs {', '.join(missing)}: pip install {' '.join(missing)}")
         self._engine = ENGINES[self.engine][0](self.network)
 
     @classmethod
@@ -57,7 +64,7 @@ class Stylizer:
             The pastiche, of the kind and size of `image`.
 
         Raises:
-            UserError: a strength or size out of its range.
+            UserError: a strength or size out of its range, or a tensor of another shape or type.
         """
         if not 0 <= strength <= 1:
             raise UserError(f"strength={strength}: give a number from 0 (the photograph) to 1 (the pastiche)")
@@ -67,6 +74,10 @@ class Stylizer:
             pixels = to_tensor(upright(image))
             painted = self(pixels[:3], strength, preserve_color, size)
             return to_image(torch.cat([painted, pixels[3:]]))
+        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+            raise UserError(
+                f"a tensor of {tuple(image.shape)}, {image.dtype}: give (3, H, W) or (B, 3, H, W), in [0, 1]"
+            )
         photos = image if image.ndim == 4 else image[None]
         pastiches = resized(self._engine(at_short_side(photos, size) if size else photos), photos.shape[-2:])
         if preserve_color:

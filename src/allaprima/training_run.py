@@ -150,6 +150,7 @@ def quiet_lightning() -> None:
         "Found .* module.s. in eval mode",
         "The '.*dataloader' does not have many workers",
         "The number of training batches",
+        "Consider setting `persistent_workers=True`",
         "You're resuming from a checkpoint that ended before the epoch ended",
         ".*treespec",
         "Checkpoint directory .* exists and is not empty",

@@ -8,10 +8,10 @@ from allaprima import weights
 from allaprima.data.photos import held_out_photos
 from allaprima.images import at_short_side, read_picture
 from allaprima.losses import gram_matrix, relative_content, relative_style
+from allaprima.network_file import load_network
 from allaprima.settings import SMALLEST_SIDE, check_whole
 from allaprima.shipped import shipped_names
 from allaprima.style import shipped_style
-from allaprima.stylizer import Stylizer
 from allaprima.vgg import VGG
 
 
@@ -30,13 +30,13 @@ def benchmark_networks(config: DictConfig) -> None:
     print(f"relative distances by {source.identity}, {len(photos)} photographs, short side {config.benchmark.size}")
     print(f"{'':24}{'style of photo':>15}{'of pastiche':>13}{'ratio':>7}{'worst':>7}{'content':>9}")
     for name in shipped_names("models"):
-        stylizer = Stylizer.load(name)
-        metadata = stylizer.metadata
+        network, metadata = load_network(name)
+        network.eval()
         targets = shipped_style(metadata["style"]["name"]).targets(source.identity, layers, metadata["style_size"])
         rows = []
         for path in photos:
             photo = at_short_side(read_picture(path).image[None], config.benchmark.size)
-            pastiche = stylizer(photo)
+            pastiche = network(photo)
             mine, theirs = (vgg(image, [*layers, *config.loss.content_layers]) for image in (pastiche, photo))
             content = sum(relative_content(mine[layer], theirs[layer]) for layer in config.loss.content_layers)
             rows.append(torch.cat([mean_style(theirs, targets), mean_style(mine, targets), content]))

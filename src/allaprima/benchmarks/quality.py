@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from allaprima.benchmarks.plain import plain_johnson, plain_step
+from allaprima.benchmarks.quality_settings import keep_settings, our_settings, plain_settings
 from allaprima.benchmarks.turns import apart
+from allaprima.checkpoints import write_state
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
 from allaprima.figures import encoded, picture_table
@@ -25,7 +28,6 @@ from allaprima.losses import PerceptualLoss
 from allaprima.objective import load_objective
 from allaprima.settings import SMALLEST_SIDE, check_sides, check_whole
 from allaprima.start import initial_network
-from allaprima.style import Style
 from allaprima.training import StyleTransfer
 from allaprima.training_run import check_settings, train
 
@@ -33,7 +35,7 @@ PLAIN_LEARNING_RATE = 1e-3
 # Each has a folder of its own, so that one can be measured anew beside the other.
 PLAIN, OURS = "plain loop", "this trainer"
 FOLDERS = {PLAIN: "plain", OURS: "trainer"}
-MINUTES = (1, 3, 10, 30)  # after which the sheet shows pictures
+MINUTES = (1, 3, 10, 30)  # after which, as near as there are any, the sheet shows pictures
 
 
 class Point(NamedTuple):
@@ -65,7 +67,7 @@ class Curve:
 
     def add(self, point: Point, pastiches: Tensor) -> None:
         """Add a point, or put it in the place of one that an interrupted run left there, and write the file."""
-        keep(self.pictures(point), {"pastiches": pastiches})
+        write_state(self.pictures(point), {"pastiches": pastiches})
         self.points = sorted([other for other in self.points if other.step != point.step] + [point])
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -79,15 +81,10 @@ class Curve:
         return self.state / "pastiches" / f"{point.step}.pt"
 
 
-def keep(path: Path, state: dict[str, Any]) -> None:
-    """Write a state as PyTorch does, whole or not at all."""
-    content = io.BytesIO()
-    torch.save(state, content)
-    write_atomically(path, content.getvalue())
-
-
 class Jury:
-    """Judges a network by the objective on held-out photographs.
+    """Judges a network by the objective on held-out photographs, in the middle of larger ones that it paints.
+
+    The objective gains from frames at the borders: what a network does there does not count.
 
     Args:
         config: the settings.
@@ -95,23 +92,22 @@ class Jury:
     """
 
     def __init__(self, config: DictConfig, loss: PerceptualLoss) -> None:
-        self.loss, self.photos = loss, [held_out(config, size) for size in config.benchmark.sizes]
+        self.loss, self.margin = loss, config.benchmark.margin
+        self.photos = [held_out(config, size) for size in config.benchmark.sizes]
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> tuple[tuple[float, ...], Tensor]:
         """The mean objective at each size, and the pastiches at the last, (N, 3, size, size)."""
-        painted = [torch.cat([network(photo) for photo in photos.split(1)]).float() for photos in self.photos]
-        with torch.autocast("cpu", enabled=False):
-            objectives = tuple(self.objective(*both) for both in zip(self.photos, painted, strict=True))
-        return objectives, painted[-1]
+        objectives = []
+        for photos in self.photos:
+            painted = [middle(network(photo).float(), self.margin) for photo in photos.split(1)]
+            objectives.append(statistics.mean(map(self.objective, middle(photos, self.margin).split(1), painted)))
+        return tuple(objectives), torch.cat(painted)
 
-    def objective(self, photos: Tensor, pastiches: Tensor) -> float:
-        """Of (N, 3, H, W) photographs and pastiches, one after the other to need no more memory than training does."""
-        totals = [
-            self.loss(pastiche, self.loss.content_features(photo)).total.item()
-            for photo, pastiche in zip(photos.split(1), pastiches.split(1), strict=True)
-        ]
-        return statistics.mean(totals)
+    def objective(self, photo: Tensor, pastiche: Tensor) -> float:
+        """Of one photograph and its pastiche, (1, 3, H, W): several at once need more memory than training does."""
+        with torch.autocast("cpu", enabled=False):
+            return self.loss(pastiche, self.loss.content_features(photo)).total.item()
 
 
 class Referee(pl.Callback):
@@ -128,8 +124,14 @@ class Referee(pl.Callback):
 
 
 def held_out(config: DictConfig, size: int) -> Tensor:
-    """The validation squares at a size, (N, 3, size, size)."""
-    return Photographs(seed=config.seed, **{**config.data, "validation_size": size}).validation
+    """The validation squares, with their margin, of which `size` pixels a side are judged."""
+    side = size + 2 * config.benchmark.margin
+    return Photographs(seed=config.seed, **{**config.data, "validation_size": side}).validation
+
+
+def middle(pictures: Tensor, margin: int) -> Tensor:
+    """Pictures without so many pixels at each of their borders."""
+    return F.pad(pictures, [-margin] * 4)
 
 
 def plain_curve(config: DictConfig) -> None:
@@ -161,7 +163,7 @@ def plain_curve(config: DictConfig) -> None:
                 objectives, pastiches = jury(network)
                 curve.add(Point(step, seconds, objectives), pastiches)
                 kept = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-                keep(state, kept | {"step": step, "seconds": seconds})
+                write_state(state, kept | {"step": step, "seconds": seconds})
 
 
 def our_curve(config: DictConfig) -> None:
@@ -183,40 +185,56 @@ def benchmark_quality(config: DictConfig) -> None:
         UserError: a setting that cannot be, or a folder that holds the results of other settings.
     """
     check_settings(config)
-    for name, least in (("size", SMALLEST_SIDE), ("batch_size", 1), ("plain_steps", 1), ("plain_every", 1)):
+    benchmark = config.benchmark
+    leasts = {"size": SMALLEST_SIDE, "batch_size": 1, "plain_steps": 1, "plain_every": 1, "margin": 0}
+    for name, least in leasts.items():
         check_whole(config, f"benchmark.{name}", least)
     check_sides(config, "benchmark.sizes")
-    if any(side % 4 for side in (config.benchmark.size, *config.benchmark.sizes)):
-        sizes = f"benchmark.size={config.benchmark.size} and benchmark.sizes={config.benchmark.sizes}"
-        raise UserError(f"{sizes}: the plain loop needs multiples of 4")
+    sides = {"size": [benchmark.size], "sizes": benchmark.sizes, "margin": [2 * benchmark.margin]}
+    for name, needed in sides.items():
+        if any(side % 4 for side in needed):
+            raise UserError(f"benchmark.{name}={benchmark[name]}: the plain loop needs sides that are multiples of 4")
     if config.trainer.accelerator != "cpu":
         raise UserError("the benchmark of quality is of a processor: leave out trainer=")
     style, _ = load_objective(config.loss, config.style)
-    initial_network(config, style)  # refuses one that cannot be, before the plain loop takes its hour
-    folder = Path(str(config.benchmark.output)) / style.name
-    config.benchmark.output = str(folder)
-    keep_settings(folder, config, style)
-    sizes = config.benchmark.sizes
-    for contender, last, measure in (
-        (PLAIN, config.benchmark.plain_steps, plain_curve),
-        (OURS, config.trainer.max_steps, our_curve),
-    ):
-        if last in [point.step for point in Curve(folder / FOLDERS[contender], sizes).points]:
+    _, start = initial_network(config, style)  # refuses one that cannot be, before the plain loop takes its hour
+    folder = Path(str(benchmark.output)) / style.name
+    benchmark.output = str(folder)
+    sizes = benchmark.sizes
+    contenders = {
+        PLAIN: (plain_curve, benchmark.plain_steps, plain_settings(config, style)),
+        OURS: (our_curve, config.trainer.max_steps, our_settings(config, style, start)),
+    }
+    done, machines = {}, []
+    for contender, (_, last, settings) in contenders.items():
+        done[contender] = last in [point.step for point in Curve(folder / FOLDERS[contender], sizes).points]
+        machines.append(keep_settings(folder / FOLDERS[contender], settings, done[contender]))
+    if machines[0] != machines[1]:
+        raise UserError(f"{folder} holds a result of another machine: move it away to measure both on one")
+    for contender, (measure, *_) in contenders.items():
+        if done[contender]:
             print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure anew")
         else:
             apart(measure, config)
     plain, ours = (Curve(folder / FOLDERS[contender], sizes) for contender in (PLAIN, OURS))
     write_plot(folder / "curves.png", plain, ours, sizes, style.title)
-    write_sheet(folder / "sheet.jpg", held_out(config, sizes[-1]), plain, ours)
+    write_sheet(folder / "sheet.jpg", middle(held_out(config, sizes[-1]), benchmark.margin), plain, ours)
     print(f"{style.title}: the objective on held-out photographs, in float32, by the pixels of a side")
     print(f"{'':14}{'step':>6}{'seconds':>9}", *(f"{size:>7}" for size in sizes))
     for contender, curve in ((PLAIN, plain), (OURS, ours)):
         for step, seconds, objectives in curve.points:
             print(f"{contender:14}{step:6}{seconds:9.0f}", *(f"{objective:7.4f}" for objective in objectives))
+    if style.name in ancestors(start):
+        print("not of a new painting: the network that this trainer began with had been trained on it")
     *others, last = (speedup(plain.points, ours.points, place) for place in range(len(sizes)))
     for size, other in zip(sizes, others, strict=False):
         print(f"speedup at {size} x {size}: {other:.1f}")
     print(f"speedup {last:.1f}")
+
+
+def ancestors(start: dict[str, Any] | None) -> list[str]:
+    """The paintings that a network was trained on, run by run."""
+    return [start["style"], *ancestors(start.get("init"))] if start else []
 
 
 def speedup(plain: Sequence[Point], ours: Sequence[Point], place: int) -> float:
@@ -224,31 +242,6 @@ def speedup(plain: Sequence[Point], ours: Sequence[Point], place: int) -> float:
     goal = plain[-1]
     reached = [point.seconds for point in ours if point.objectives[place] <= goal.objectives[place]]
     return goal.seconds / reached[0] if reached else 0
-
-
-def keep_settings(folder: Path, config: DictConfig, style: Style) -> None:
-    """Write what each contender's result depends on into its folder.
-
-    Raises:
-        UserError: a folder holds the result of something else.
-    """
-    chosen = OmegaConf.to_container(config, resolve=True)
-    benchmark = chosen["benchmark"]
-    # What this trainer alone goes by.
-    own = {"data": ("size", "batch_size", "validation_size"), "loss": ("color_weight", "grid_weight")}
-    task = {name: {key: chosen[name][key] for key in chosen[name] if key not in keys} for name, keys in own.items()}
-    task |= {"seed": chosen["seed"], "sizes": benchmark["sizes"]}
-    task |= {"painting": {"sha256": style.sha256, "size": chosen["style"]["size"]}}
-    plain = {name: chosen["network"][name] for name in ("width", "blocks")}
-    plain |= {name: benchmark[name] for name in ("size", "batch_size", "plain_steps", "plain_every")}
-    trainer = {name: chosen[name] for name in ("network", "trainer", "optimizer", "init", "teacher")}
-    trainer |= {"own": {name: {key: chosen[name][key] for key in keys} for name, keys in own.items()}}
-    for contender, settings in ((PLAIN, plain), (OURS, trainer)):
-        text = OmegaConf.to_yaml(OmegaConf.create(task | settings))
-        path = folder / FOLDERS[contender] / "settings.yaml"
-        if path.exists() and path.read_text() != text:
-            raise UserError(f"{path.parent} holds results of other settings: move it away to start anew")
-        write_atomically(path, text.encode())
 
 
 def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
@@ -259,8 +252,7 @@ def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
     files = {}
     for minutes in MINUTES:
         point = min(ours.points, key=lambda point: abs(point.seconds - 60 * minutes))
-        if 0.9 < point.seconds / (60 * minutes) < 1.1:
-            files[f"{minutes} min"] = ours.pictures(point)
+        files[f"{point.seconds / 60:.2g} min"] = ours.pictures(point)
     files[f"plain loop, {plain.points[-1].seconds / 60:.0f} min"] = plain.pictures(plain.points[-1])
     if all(file.exists() for file in files.values()):
         pictures = {"photograph": photos}

@@ -1,0 +1,73 @@
+"""What a measured curve of quality depends on, kept beside it so that it is not taken for something else."""
+
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from allaprima.errors import UserError
+from allaprima.images import write_atomically
+from allaprima.style import Style
+
+# What the plain loop takes no notice of.
+ONLY_OURS = {"data": ("size", "batch_size", "validation_size"), "loss": ("color_weight", "grid_weight")}
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def plain_settings(config: DictConfig, style: Style) -> dict[str, Any]:
+    """What the plain loop's result depends on."""
+    network = {name: config.network[name] for name in ("width", "blocks")}
+    loop = {name: config.benchmark[name] for name in ("size", "batch_size", "plain_steps", "plain_every")}
+    return task(config, style) | network | loop
+
+
+def our_settings(config: DictConfig, style: Style, start: dict[str, Any] | None) -> dict[str, Any]:
+    """What this trainer's result depends on; `start` is what `initial_network` tells of the network begun with."""
+    groups = {name: OmegaConf.to_container(config[name]) for name in ("network", "trainer", "optimizer")}
+    own = {group: {name: config[group][name] for name in names} for group, names in ONLY_OURS.items()}
+    begun = {name: start[name] for name in ("style", "steps", "seconds")} if start else None
+    return task(config, style) | groups | {"only_ours": own, "start": begun, "teacher": config.teacher}
+
+
+def task(config: DictConfig, style: Style) -> dict[str, Any]:
+    """What both results depend on."""
+    loss = OmegaConf.to_container(config.loss, resolve=True)
+    return {
+        "painting": {"sha256": style.sha256, "size": config.style.size},
+        "data": {name: config.data[name] for name in ("source", "root", "leaves_share", "validation_photos")},
+        "loss": {name: value for name, value in loss.items() if name not in ONLY_OURS["loss"]},
+        "judged": {"sizes": list(config.benchmark.sizes), "margin": config.benchmark.margin},
+        "seed": config.seed,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What seconds depend on beside the program."""
+    model = re.search(r"^model name\s*:\s*(.+)$", CPUINFO.read_text(), re.MULTILINE)
+    processor = model[1] if model else platform.machine()
+    return {"processor": processor, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+
+
+def keep_settings(folder: Path, settings: dict[str, Any], done: bool) -> dict[str, Any]:
+    """Write what a result depends on into its folder, and return the machine that it is, or was, measured on.
+
+    Args:
+        folder: of the result.
+        settings: of it.
+        done: the result is there and need not be measured on this machine.
+
+    Raises:
+        UserError: the folder holds the result of something else.
+    """
+    path, mine = folder / "settings.yaml", settings | {"machine": machine()}
+    if path.exists():
+        kept = OmegaConf.to_container(OmegaConf.load(path))
+        if done:
+            mine["machine"] = kept.get("machine")
+        if kept != mine:
+            raise UserError(f"{folder} holds results of other settings or another machine: move it away to start anew")
+    write_atomically(path, OmegaConf.to_yaml(OmegaConf.create(mine)).encode())
+    return mine["machine"]
