@@ -105,6 +105,7 @@ def test_a_painting_on_the_web(vgg, craft, address):
         (f"{address}/page.html", "page.html is a web page"),
         (f"{address}/text.png", "text.png is not a picture"),
         ("missing.png", "cannot read missing.png"),
+        ("~nobody-of-that-name/a.png", "cannot read ~nobody"),
     ):
         with pytest.raises(ImageError, match=words) as caught:
             painting_style(source, vgg, craft.identity, ["relu1_2"], [64])

@@ -135,6 +135,8 @@ def fetch_picture(source: str) -> bytes:
             return Path(source).expanduser().read_bytes()
         except OSError as error:
             raise ImageError(f"cannot read {source}: {error.strerror}") from error
+        except RuntimeError as error:  # a tilde before the name of nobody
+            raise ImageError(f"cannot read {source}: {error}") from error
     try:
         request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
         with urllib.request.urlopen(request, timeout=DOWNLOAD_SECONDS) as response:
