@@ -64,6 +64,7 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     refused(["benchmark.py", *small, "benchmark.sizes=[64,66]"], "multiples of 4")
     refused(["benchmark.py", *small, "benchmark.margin=3"], "multiples of 4")
     refused(["benchmark.py", *small, "benchmark.sizes=[64,48]"], "rising")
+    refused(["benchmark.py", *small, "benchmark.sizes=[48,80]"], "other settings")
     refused(["benchmark.py", *small, "network=realtime"], "network=")
 
     settings = folder / "plain/settings.yaml"

@@ -34,6 +34,11 @@ def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[s
     return network, {"style": metadata["style"]["name"]} | kept
 
 
+def ancestors(start: dict[str, Any] | None) -> list[str]:
+    """The paintings that the network begun with was trained on, the last first, by what `initial_network` tells."""
+    return [start["style"], *ancestors(start.get("init"))] if start else []
+
+
 def carried_start(network: nn.Module, style: Style) -> str:
     """The first of `STARTS` that is built like `network` and paints another painting; scratch if there is none."""
     for name in STARTS:

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -27,7 +27,7 @@ from allaprima.images import write_atomically
 from allaprima.losses import PerceptualLoss
 from allaprima.objective import load_objective
 from allaprima.settings import SMALLEST_SIDE, check_sides, check_whole
-from allaprima.start import initial_network
+from allaprima.start import ancestors, initial_network
 from allaprima.training import StyleTransfer
 from allaprima.training_run import check_settings, train
 
@@ -207,7 +207,8 @@ def benchmark_quality(config: DictConfig) -> None:
     }
     done, machines = {}, []
     for contender, (_, last, settings) in contenders.items():
-        done[contender] = last in [point.step for point in Curve(folder / FOLDERS[contender], sizes).points]
+        steps = [point.step for point in Curve(folder / FOLDERS[contender], []).points]  # of any sizes
+        done[contender] = last in steps
         machines.append(keep_settings(folder / FOLDERS[contender], settings, done[contender]))
     if machines[0] != machines[1]:
         raise UserError(f"{folder} holds a result of another machine: move it away to measure both on one")
@@ -230,11 +231,6 @@ def benchmark_quality(config: DictConfig) -> None:
     for size, other in zip(sizes, others, strict=False):
         print(f"speedup at {size} x {size}: {other:.1f}")
     print(f"speedup {last:.1f}")
-
-
-def ancestors(start: dict[str, Any] | None) -> list[str]:
-    """The paintings that a network was trained on, run by run."""
-    return [start["style"], *ancestors(start.get("init"))] if start else []
 
 
 def speedup(plain: Sequence[Point], ours: Sequence[Point], place: int) -> float:
