@@ -143,6 +143,15 @@ def test_a_tensor_that_is_no_picture_is_refused(shape):
         stylizer(torch.zeros(3, 8, 8, dtype=torch.uint8))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_tensor_of_another_floating_type_comes_back_as_one(dtype):
+    stylizer = Stylizer.load("kandinsky", engine="torch")
+    photo = torch.rand(3, 32, 32, dtype=dtype)
+    pastiche = stylizer(photo, strength=0.5)
+    assert pastiche.dtype == dtype
+    assert torch.allclose(pastiche.float(), stylizer(photo.float(), strength=0.5), atol=1e-3)
+
+
 def test_an_engine_that_starts_slowly_is_for_many_pictures(monkeypatch):
     monkeypatch.setattr(engines, "missing_packages", lambda name: [])
     assert engines.engine_for(100) == "openvino" and engines.engine_note("openvino", 100) == "computed by openvino"

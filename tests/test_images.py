@@ -86,6 +86,19 @@ def test_colour_profiles_are_converted_and_damaged_ones_ignored(tmp_path):
         assert torch.allclose(image, gradient(), atol=0.01), name
 
 
+def test_a_colour_profile_leaves_transparency_and_is_used_for_palettes(tmp_path):
+    # One that swaps red and blue cannot be mistaken for none.
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"TEMP").replace(b"bXYZ", b"rXYZ").replace(b"TEMP", b"bXYZ")
+    whole = read_picture(save(tmp_path / "rgb.png", RGB, icc_profile=swapped))
+    assert whole.alpha is None and (whole.image - gradient()).abs().mean() > 0.1
+    see_through = read_picture(save(tmp_path / "trns.png", RGB, icc_profile=swapped, transparency=RGB.getpixel((3, 4))))
+    assert torch.equal(see_through.image, whole.image)
+    assert see_through.alpha[0, 4, 3] == 0 and see_through.alpha.mean() > 0.9
+    palette = read_picture(save(tmp_path / "palette.png", RGB.quantize(256), icc_profile=swapped)).image
+    assert (palette - whole.image).abs().mean() < 0.03
+
+
 def test_what_is_no_picture_is_refused(tmp_path):
     whole = io.BytesIO()
     RGB.resize((300, 200)).save(whole, "JPEG")

@@ -121,4 +121,5 @@ def test_read_style_writes_the_file_that_the_project_carries(command, tmp_path, 
     assert json.dumps(list(style.grams[64])) == json.dumps(list(STYLE_LAYERS))
     refused(["read_style.py", f"style.image={PAINTING}"], "style")
     refused(["read_style.py", "style=udnie"], "style.image=PATH")
+    refused(["read_style.py", "style=udnie", f"style.image={PAINTING}", "loss.style_layers=[]"], "give a list")
     refused(["read_style.py", "style=udnie", f"style.image={PAINTING}", "sizes=256"], "sizes=[256,512]")

@@ -1,6 +1,7 @@
 import csv
 import itertools
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
@@ -18,6 +20,7 @@ from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
 from allaprima.network_file import load_network
+from allaprima.settings import typed
 from allaprima.start import initial_network
 from allaprima.style import shipped_style
 from allaprima.training import moving_average, rate_share, step_seed
@@ -139,10 +142,37 @@ def test_several_devices_share_the_steps():
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("runs/a.safetensors", "model=runs/a.safetensors"), ("my art (1).x", "'model=\"my art (1).x\"'")],
+    [
+        ("runs/a.safetensors", "model=runs/a.safetensors"),
+        ("my art (1).x", "'model=\"my art (1).x\"'"),
+        ("runs/Kandinsky,_1913.x", "'model=\"runs/Kandinsky,_1913.x\"'"),
+        ("a=b.x", "'model=\"a=b.x\"'"),
+    ],
 )
 def test_a_path_is_told_as_it_is_typed(path, words):
-    assert run.typed("model", path) == words
+    assert typed("model", path) == words
+    (setting,) = shlex.split(words)
+    assert configuration(setting.replace("model", "init")).init == path
+
+
+def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.delenv("ALLAPRIMA_STARTED", raising=False)
+    assert len({run.new_folder(tmp_path, "udnie") for _ in range(2)}) == 2
+
+
+def test_a_run_with_another_teacher_or_other_photographs_does_not_go_on(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.effect_noise((80, 80), 50).convert("RGB").save(tmp_path / "photos" / f"{number}.jpg")
+    small = (*SMALL, f"runs={tmp_path / 'runs'}", "trainer.max_steps=4", "data.workers=0", "data=folder")
+    small += (f"data.root={tmp_path / 'photos'}", "resume=last")
+    teacher = run.train(configuration(*small[:-1], "teacher=kandinsky"))
+    with pytest.raises(UserError, match="teacher_sha256="):
+        run.train(configuration(*small, f"teacher={teacher}"))
+    (tmp_path / "photos" / "0.jpg").unlink()
+    with pytest.raises(UserError, match="photographs=3, not 2"):
+        run.train(configuration(*small, "teacher=kandinsky"))
 
 
 def test_wandb_stays_offline_without_a_key(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ class SampleSheet(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
         """Paint the validation photographs and write the sheet."""
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
         photos = torch.cat([photos for (photos,) in trainer.val_dataloaders])[:ROWS].to(module.device)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():

@@ -20,6 +20,7 @@ from allaprima.figures import delta_figure, encoded, gram_figure, picture_table
 from allaprima.images import to_image, write_atomically
 from allaprima.losses import Terms
 from allaprima.precision import fastest_precision
+from allaprima.processor import processor_name
 from allaprima.style import Style
 
 START_LABELS = {"noise": "from noise", "photo": "from the photograph"}
@@ -177,10 +178,8 @@ def picture_uri(picture: Tensor) -> str:
 
 def machine(engine: str) -> dict[str, str]:
     """On what the seconds were measured."""
-    information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in information.splitlines() if line.startswith("model name")]
     return {
-        "processor": f"{names[0] if names else 'unknown processor'}, {torch.get_num_threads()} threads",
+        "processor": f"{processor_name()}, {torch.get_num_threads()} threads",
         "precision": fastest_precision("cpu"),
         "versions": ", ".join(
             f"{package} {version(package)}" for package in sorted({"torch", "scipy", "allaprima", engine})

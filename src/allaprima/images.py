@@ -89,10 +89,14 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    if image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+    if image.mode in ("RGB", "RGBA", "P", "PA"):
+        opaque = image.convert("RGBA").convert("RGB")
+    elif image.mode in ("L", "LA"):
+        opaque = image.convert("L")
+    elif image.mode == "CMYK":
+        opaque = image
+    else:
         return image
-    alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    opaque = image.convert("RGB") if alpha is not None else image
     try:
         converted = ImageCms.profileToProfile(
             opaque, ImageCms.ImageCmsProfile(io.BytesIO(profile)), SRGB, outputMode="RGB"
@@ -102,8 +106,8 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         OSError,
     ):  # a damaged profile, or one of another colour space: the pixels are all we have
         return image
-    if alpha is not None:
-        converted.putalpha(alpha)
+    if image.has_transparency_data:
+        converted.putalpha(image.convert("RGBA").getchannel("A"))
     return converted
 
 

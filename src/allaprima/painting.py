@@ -110,6 +110,8 @@ def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[P
 def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, suffix: str | None) -> list[Path]:
     """Where each result goes: to the file `output` if it is named like a picture, else to the folder `output`.
 
+    A name with another suffix would be a file for one input, and is refused there.
+
     Raises:
         UserError: several results for one file, a result in the place of an input, or an unknown suffix.
     """

@@ -1,4 +1,7 @@
-"""Checks of settings that a user typed: each refuses in one line what no command can work with."""
+"""Settings as a user types them: checks, each of which refuses in one line what no command can work with."""
+
+import re
+import shlex
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -6,6 +9,12 @@ from allaprima.errors import UserError
 
 # Pixels, below which the loss network's deep layers have nothing left.
 SMALLEST_SIDE = 32
+
+
+def typed(name: str, value: object) -> str:
+    """A setting as it is typed in a shell: what is more than plain letters and digits needs quotes within quotes."""
+    plain = re.fullmatch(r"[\w./:-]+", str(value), re.ASCII)
+    return f"{name}={value}" if plain else shlex.quote(f'{name}="{value}"')
 
 
 def check_whole(config: DictConfig, name: str, least: int, most: float = float("inf")) -> None:

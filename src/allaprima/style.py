@@ -21,7 +21,7 @@ from allaprima.color import color_statistics
 from allaprima.errors import UserError
 from allaprima.images import ImageError, open_upright, to_tensor, write_atomically
 from allaprima.losses import gram_matrix
-from allaprima.settings import check_sides
+from allaprima.settings import check_names, check_sides
 from allaprima.shipped import shipped_file, shipped_names
 from allaprima.vgg import VGG, canonical_name
 
@@ -207,6 +207,7 @@ def write_style(config: DictConfig) -> None:
     if not config.style.image:
         raise UserError("style.image is missing: give the painting's picture, style.image=PATH")
     check_sides(config, "sizes")
+    check_names(config, "loss.style_layers")
     source = weights.load(str(config.loss.weights), config.loss.depth)
     vgg = VGG(source, config.loss.style_layers)
     style = painting_style(str(config.style.image), vgg, source.identity, config.loss.style_layers, config.sizes)

@@ -78,11 +78,11 @@ class Stylizer:
             raise UserError(
                 f"a tensor of {tuple(image.shape)}, {image.dtype}: give (3, H, W) or (B, 3, H, W), in [0, 1]"
             )
-        photos = image if image.ndim == 4 else image[None]
+        photos = (image if image.ndim == 4 else image[None]).float()
         pastiches = resized(self._engine(at_short_side(photos, size) if size else photos), photos.shape[-2:])
         if preserve_color:
             pastiches = with_colors_of(photos, pastiches)
-        blended = torch.lerp(photos, pastiches, strength).contiguous()
+        blended = torch.lerp(photos, pastiches, strength).contiguous().to(image.dtype)
         return blended if image.ndim == 4 else blended[0]
 
 

@@ -146,13 +146,10 @@ class StyleTransfer(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Keep the means for the network's file."""
-        if not self.trainer.sanity_checking:
-            means = self.trainer.callback_metrics
-            if not means["val/total"].isfinite():
-                raise UserError("the objective is no number any more: lower optimizer.learning_rate and start anew")
-            self.validation = {
-                name: round(float(means[f"val/{name}"]), 5) for name in ("total", "content", "style", "tv")
-            }
+        means = self.trainer.callback_metrics
+        if not means["val/total"].isfinite():
+            raise UserError("the objective is no number any more: lower optimizer.learning_rate and start anew")
+        self.validation = {name: round(float(means[f"val/{name}"]), 5) for name in ("total", "content", "style", "tv")}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, and the counts that a resumed run goes on from."""

@@ -3,7 +3,8 @@
 import logging
 import math
 import os
-import shlex
+import sys
+import time
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,12 +25,14 @@ from allaprima.distillation import load_teacher
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
 from allaprima.memory import keep_freed_memory
+from allaprima.network_file import network_path
 from allaprima.objective import check_objective, load_objective
 from allaprima.precision import fastest_precision
-from allaprima.settings import SMALLEST_SIDE, check_number, check_seed, check_whole
+from allaprima.settings import SMALLEST_SIDE, check_number, check_seed, check_switch, check_whole, typed
 from allaprima.start import initial_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
+from allaprima.weights import sha256_of
 
 SMALLEST_NUMBERS = {
     "network.width": 1,
@@ -76,6 +79,10 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     settings = {name: OmegaConf.to_container(config[name]) for name in ("data", "optimizer")}
     settings |= {"max_steps": steps(config.trainer), "devices": config.trainer.devices}
     settings |= {"seed": config.seed, "precision": precision(config)}
+    teacher = load_teacher(config.teacher, style) if config.teacher else None
+    settings["teacher_sha256"] = sha256_of(network_path(config.teacher)) if teacher else None
+    data = Photographs(seed=config.seed, **config.data)
+    settings["photographs"] = len(data.photos)
     checkpoint = find_checkpoint(config, metadata, settings)
     if checkpoint:
         network, start = networks.build(**config.network), "where it stopped"
@@ -83,9 +90,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         network, ancestor = initial_network(config, style)
         metadata["init"], start = ancestor, f"the network of {ancestor['style']}" if ancestor else "random weights"
     added = style.colors, config.loss.color_weight, config.loss.grid_weight
-    teacher = load_teacher(config.teacher, style) if config.teacher else None
     module = StyleTransfer(network, loss, *added, metadata, settings, **config.optimizer, teacher=teacher)
-    data = Photographs(seed=config.seed, **config.data)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
     if not checkpoint:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
@@ -93,15 +98,16 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     print(f"training {style.title} ({style.artist}) from {start} in {folder}, computing in {trainer.precision}")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if trainer.max_steps % config.trainer.val_every:
+            trainer.save_checkpoint(folder / LAST)
+            trainer.validate(module, datamodule=data, verbose=False)
+            trainer.save_checkpoint(folder / LAST)
     except SystemExit:  # Lightning's answer to Ctrl-C
         if (folder / LAST).exists():
             print("interrupted; the same command with resume=last goes on from the last checkpoint")
         else:
             print(f"interrupted before the first checkpoint, at step {config.trainer.val_every}: start anew")
-        raise
-    if trainer.max_steps % config.trainer.val_every:
-        trainer.validate(module, datamodule=data, verbose=False)
-        trainer.save_checkpoint(folder / LAST)
+        sys.exit(130)
     path = folder / NETWORKS / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         module.write_network(path)
@@ -124,6 +130,8 @@ def check_settings(config: DictConfig) -> None:
     for name in ("decay_share", "average_decay"):
         check_number(config, f"optimizer.{name}", most=1)
     check_number(config, "data.leaves_share", most=1)
+    for name in ("csv", "wandb"):
+        check_switch(config, f"logger.{name}")
     if config.trainer.precision not in PRECISIONS:
         raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
     if config.trainer.accelerator not in ("cpu", "gpu"):
@@ -160,12 +168,22 @@ def quiet_lightning() -> None:
 
 
 def new_folder(runs: Path, name: str) -> Path:
-    """A folder for a run that starts now: NAME/date_time below `runs`, the same for all its processes."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    """Make a folder for a run that starts now: NAME/date_time below `runs`, the same for all its processes."""
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        if "ALLAPRIMA_STARTED" not in os.environ:
+            raise UserError("trainer=ddp starts its processes itself: call scripts/train.py without torchrun")
+        return runs / name / os.environ["ALLAPRIMA_STARTED"]
+    while True:
         os.environ["ALLAPRIMA_STARTED"] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    if "ALLAPRIMA_STARTED" not in os.environ:
-        raise UserError("trainer=ddp starts its processes itself: call scripts/train.py without torchrun")
-    return runs / name / os.environ["ALLAPRIMA_STARTED"]
+        folder = runs / name / os.environ["ALLAPRIMA_STARTED"]
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:  # of a run that started in the same second
+            time.sleep(0.1)
+        except OSError as error:
+            raise UserError(f"cannot write {folder}: {error.strerror}") from error
+        else:
+            return folder
 
 
 def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict[str, Any]) -> Path | None:
@@ -205,7 +223,7 @@ def find_checkpoint(config: DictConfig, metadata: dict[str, Any], settings: dict
     if checkpoint["global_step"] >= settings["max_steps"] and (path.parents[1] / NETWORKS).exists():
         network = path.parents[1] / NETWORKS / f"{painting['name']}.safetensors"
         raise UserError(
-            f"{path} has its {checkpoint['global_step']} steps already: init={network} begins where it ended"
+            f"{path} has its {checkpoint['global_step']} steps already: {typed('init', network)} begins where it ended"
         )
     return path
 
@@ -270,12 +288,6 @@ def make_loggers(config: DictConfig, folder: Path, style: Style) -> list[Logger]
             raise UserError(f"Weights and Biases refused: {error}; WANDB_MODE=offline does without it") from error
         loggers.append(WandbLogger(folder.name, folder, mode=mode, project=config.logger.project, group=style.name))
     return loggers
-
-
-def typed(name: str, value: object) -> str:
-    """A setting as it is typed in a shell: what is more than plain letters and digits needs quotes within quotes."""
-    plain = f"{name}={value}"
-    return plain if shlex.quote(plain) == plain else shlex.quote(f'{name}="{value}"')
 
 
 def data_note(module: StyleTransfer) -> str:

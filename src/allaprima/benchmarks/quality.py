@@ -4,9 +4,9 @@ import csv
 import io
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -184,39 +184,13 @@ def benchmark_quality(config: DictConfig) -> None:
     Raises:
         UserError: a setting that cannot be, or a folder that holds the results of other settings.
     """
-    check_settings(config)
-    benchmark = config.benchmark
-    leasts = {"size": SMALLEST_SIDE, "batch_size": 1, "plain_steps": 1, "plain_every": 1, "margin": 0}
-    for name, least in leasts.items():
-        check_whole(config, f"benchmark.{name}", least)
-    check_sides(config, "benchmark.sizes")
-    sides = {"size": [benchmark.size], "sizes": benchmark.sizes, "margin": [2 * benchmark.margin]}
-    for name, needed in sides.items():
-        if any(side % 4 for side in needed):
-            raise UserError(f"benchmark.{name}={benchmark[name]}: the plain loop needs sides that are multiples of 4")
-    if config.trainer.accelerator != "cpu":
-        raise UserError("the benchmark of quality is of a processor: leave out trainer=")
+    check_benchmark(config)
+    benchmark, sizes = config.benchmark, config.benchmark.sizes
     style, _ = load_objective(config.loss, config.style)
     _, start = initial_network(config, style)  # refuses one that cannot be, before the plain loop takes its hour
     folder = Path(str(benchmark.output)) / style.name
     benchmark.output = str(folder)
-    sizes = benchmark.sizes
-    contenders = {
-        PLAIN: (plain_curve, benchmark.plain_steps, plain_settings(config, style)),
-        OURS: (our_curve, config.trainer.max_steps, our_settings(config, style, start)),
-    }
-    done, machines = {}, []
-    for contender, (_, last, settings) in contenders.items():
-        steps = [point.step for point in Curve(folder / FOLDERS[contender], []).points]  # of any sizes
-        done[contender] = last in steps
-        machines.append(keep_settings(folder / FOLDERS[contender], settings, done[contender]))
-    if machines[0] != machines[1]:
-        raise UserError(f"{folder} holds a result of another machine: move it away to measure both on one")
-    for contender, (measure, *_) in contenders.items():
-        if done[contender]:
-            print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure anew")
-        else:
-            apart(measure, config)
+    measure(config, {PLAIN: plain_settings(config, style), OURS: our_settings(config, style, start)})
     plain, ours = (Curve(folder / FOLDERS[contender], sizes) for contender in (PLAIN, OURS))
     write_plot(folder / "curves.png", plain, ours, sizes, style.title)
     write_sheet(folder / "sheet.jpg", middle(held_out(config, sizes[-1]), benchmark.margin), plain, ours)
@@ -231,6 +205,48 @@ def benchmark_quality(config: DictConfig) -> None:
     for size, other in zip(sizes, others, strict=False):
         print(f"speedup at {size} x {size}: {other:.1f}")
     print(f"speedup {last:.1f}")
+
+
+def check_benchmark(config: DictConfig) -> None:
+    """Raises UserError for a setting that cannot be."""
+    check_settings(config)
+    benchmark = config.benchmark
+    leasts = {"size": SMALLEST_SIDE, "batch_size": 1, "plain_steps": 1, "plain_every": 1, "margin": 0}
+    for name, least in leasts.items():
+        check_whole(config, f"benchmark.{name}", least)
+    check_sides(config, "benchmark.sizes")
+    sides = {"size": [benchmark.size], "sizes": benchmark.sizes, "margin": [2 * benchmark.margin]}
+    for name, needed in sides.items():
+        if any(side % 4 for side in needed):
+            raise UserError(f"benchmark.{name}={benchmark[name]}: the plain loop needs sides that are multiples of 4")
+    if config.trainer.accelerator != "cpu":
+        raise UserError("the benchmark of quality is of a processor: leave out trainer=")
+
+
+def measure(config: DictConfig, settings: Mapping[str, dict[str, Any]]) -> None:
+    """Train each contender whose result is not there yet.
+
+    Args:
+        config: the settings.
+        settings: by contender, what its result depends on.
+
+    Raises:
+        UserError: the folder holds a result of other settings.
+    """
+    folder = Path(config.benchmark.output)
+    contenders = {PLAIN: (plain_curve, config.benchmark.plain_steps), OURS: (our_curve, config.trainer.max_steps)}
+    done, machines = {}, []
+    for contender, (_, last) in contenders.items():
+        steps = [point.step for point in Curve(folder / FOLDERS[contender], []).points]  # of any sizes
+        done[contender] = last in steps
+        machines.append(keep_settings(folder / FOLDERS[contender], settings[contender], done[contender]))
+    if machines[0] != machines[1]:
+        raise UserError(f"{folder} holds a result of another machine: move it away to measure both on one")
+    for contender, (train_it, _) in contenders.items():
+        if done[contender]:
+            print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure anew")
+        else:
+            apart(train_it, config)
 
 
 def speedup(plain: Sequence[Point], ours: Sequence[Point], place: int) -> float:

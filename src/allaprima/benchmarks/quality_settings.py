@@ -1,7 +1,5 @@
 """What a measured curve of quality depends on, kept beside it so that it is not taken for something else."""
 
-import platform
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +8,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
+from allaprima.processor import processor_name
 from allaprima.style import Style
 
 # What the plain loop takes no notice of.
 ONLY_OURS = {"data": ("size", "batch_size", "validation_size"), "loss": ("color_weight", "grid_weight")}
-CPUINFO = Path("/proc/cpuinfo")
 
 
 def plain_settings(config: DictConfig, style: Style) -> dict[str, Any]:
@@ -46,9 +44,7 @@ def task(config: DictConfig, style: Style) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """What seconds depend on beside the program."""
-    model = re.search(r"^model name\s*:\s*(.+)$", CPUINFO.read_text(), re.MULTILINE)
-    processor = model[1] if model else platform.machine()
-    return {"processor": processor, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+    return {"processor": processor_name(), "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
 def keep_settings(folder: Path, settings: dict[str, Any], done: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from allaprima.data.photos import find_photos
 from allaprima.errors import UserError
+from allaprima.settings import typed
 
 CHUNK = 1 << 20
 
@@ -45,9 +46,8 @@ def photos(root: Path) -> tuple[list[Path], list[Path]]:
     for archive in ARCHIVES:
         path = root / archive.unpacks_to
         if not path.exists():
-            raise UserError(
-                f"{root} is not COCO 2017: {path} is missing; get it with: python scripts/download.py root={root}"
-            )
+            command = f"python scripts/download.py {typed('root', root)}"
+            raise UserError(f"{root} is not COCO 2017: {path} is missing; get it with: {command}")
     return find_photos(root / "train2017"), find_photos(root / "val2017")
 
 
