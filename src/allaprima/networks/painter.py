@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from allaprima.networks.blocks import Grain
 
 CELL = 4  # pixels; both networks work at a quarter of the size
-MARGIN = 16  # pixels, a multiple of CELL, that are painted beyond each border and cut off
+MARGIN = 24  # pixels, a multiple of CELL, that are painted beyond each border and cut off
 
 
 class Painter(nn.Module):
