@@ -99,7 +99,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.max_steps % config.trainer.val_every:
-            trainer.save_checkpoint(folder / LAST)
+            trainer.save_checkpoint(folder / LAST)  # before too: an interrupted validation is done again
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.save_checkpoint(folder / LAST)
     except SystemExit:  # Lightning's answer to Ctrl-C
