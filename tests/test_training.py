@@ -321,5 +321,6 @@ def test_mistakes_are_told_in_one_line(refused, tmp_path):
     refused(["train.py", "data=coco", f"data.root={tmp_path}"], "is not COCO 2017", "download.py")
     refused(["train.py", "style.image=missing.jpg"], "missing.jpg")
     refused(["train.py", "loss.weights=imagenet"], "style.image=PATH")
+    refused(["train.py", *SMALL, "logger.wandb=no"], "logger.wandb=no", "true or false")
     (tmp_path / "file").write_text("in the way")
     refused(["train.py", *SMALL, "runs=file"], "cannot write")
