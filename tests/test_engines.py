@@ -93,7 +93,7 @@ def test_int8_files_paint_nearly_the_same_picture_to_nearly_the_same_objective(c
     assert re.search(r"to \d+ dB or better on 4 photographs, in int8", result.stdout)
     model = engines.openvino_core().read_model(tmp_path / "exported/kandinsky_int8.xml")
     paint = engines.openvino_compiled(model, engines.openvino_native())
-    assert painted_alike(paint, network, photos, 32) and not painted_alike(paint, network, photos, 50)
+    assert painted_alike(paint, network, photos, 38) and not painted_alike(paint, network, photos, 60)
     weights = (tmp_path / "exported/kandinsky_int8.bin").stat().st_size
     assert weights < 0.6 * (TOP / "models/kandinsky.safetensors").stat().st_size
     loss = network_objective(load_network("kandinsky")[1], None)[1]

@@ -3,11 +3,13 @@ import itertools
 import json
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
@@ -104,6 +106,46 @@ def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
     networks = [load_file(path / "models" / "kandinsky.safetensors") for path in (folder, other)]
     assert all(torch.equal(networks[0][name], value) for name, value in networks[1].items())
     assert validation(folder) == validation(other)
+
+
+class CtrlC(pl.Callback):
+    """A user who ends a run: after so many steps, there in training or in validation."""
+
+    def __init__(self, step, validating):
+        self.step, self.validating = step, validating
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step and not self.validating:
+            raise KeyboardInterrupt
+
+    def on_validation_start(self, trainer, *_):
+        if trainer.global_step == self.step and self.validating:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def interrupts():
+    """Lightning ignores every Ctrl-C after the first: give the next tests theirs back."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.parametrize(
+    ("step", "validating", "words"),
+    [(2, False, "start anew"), (4, True, "start anew"), (5, False, "resume=last"), (6, True, "resume=last")],
+)
+def test_ctrl_c_loses_nothing_that_a_checkpoint_holds(tmp_path, interrupts, capsys, step, validating, words):
+    small = (*SMALL, "trainer.max_steps=6", "data.workers=0")
+    with pytest.raises(SystemExit) as end:
+        run.train(configuration(*small, f"runs={tmp_path / 'ended'}"), [CtrlC(step, validating)])
+    assert end.value.code == 130 and words in capsys.readouterr().out
+    assert not list(tmp_path.glob("ended/*/*/models"))
+    if words == "resume=last":
+        ended = run.train(configuration(*small, f"runs={tmp_path / 'ended'}", "resume=last"))
+        whole = run.train(configuration(*small, f"runs={tmp_path / 'whole'}"))
+        networks = [load_file(path) for path in (ended, whole)]
+        assert all(torch.equal(networks[0][name], value) for name, value in networks[1].items())
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):

@@ -8,11 +8,6 @@ from torch import Tensor, nn
 GRAIN_TILE = 256  # pixels a side
 
 
-def for_an_engine() -> bool:
-    """Whether a network is being recorded for another engine, which knows the plain form of each block best."""
-    return torch.compiler.is_exporting() or torch.jit.is_tracing()
-
-
 class _Wrapped(torch.autograd.Function):
     # What F.pad(mode="circular") computes, in channels_last, which makes it five times as fast on a processor.
     @staticmethod
@@ -59,7 +54,8 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        if x.is_cuda or for_an_engine():
+        recorded = torch.compiler.is_exporting() or torch.jit.is_tracing()  # for an engine, which has its own
+        if x.is_cuda or recorded:
             return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
         normed = [
             F.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps) for image in x.split(1)
@@ -118,7 +114,11 @@ class ConvNorm(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """x + f(x), f of two 3x3 convolutions (He et al. 2016), nothing after the sum (Gross and Wilber 2016)."""
+    """x + f(x), f of two 3x3 convolutions (He et al. 2016), nothing after the sum (Gross and Wilber 2016).
+
+    In painting the second takes no padding, as in Johnson et al. (2016, supplement), so that a position is lost on each
+    side: a margin that is to be cut off (see `Painter`) costs less and less from block to block.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -127,38 +127,31 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        return x + self.body(x)
+        """(B, C, H, W) to the same in training, to (B, C, H - 2, W - 2) in painting."""
+        if self.training:
+            return x + self.body(x)
+        first, rectifier, (second, norm) = self.body
+        return x[..., 1:-1, 1:-1] + norm(F.conv2d(rectifier(first(x)), second.weight))
 
 
 class ResizeConv(nn.Module):
     """Nearest-neighbour doubling, then a 3x3 convolution: no checkerboard (Odena et al. 2016).
 
-    After doubling, a 3x3 window sees only 2x2 different pixels, so the four positions that an output pixel can have
-    are four 2x2 convolutions at the low resolution, with sums of the 3x3 weights: 4 multiply-adds for 9, no doubled
-    copy. The doubled picture's reflection is the low resolution's replication. Padded like `PaddedConv`.
+    Doubling is a transposed convolution with a 2x2 kernel of ones, so both together are one with a 4x4 kernel: 4
+    multiply-adds for 9, no doubled copy. The doubled picture's reflection is the low resolution's replication. Padded
+    like `PaddedConv`.
     """
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(nn.Conv2d(channels, out_channels, 3, bias=False).weight.detach())
-        # Row a tells which of the three taps fall on the earlier and which on the later pixel, at output parity a.
-        taps = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
-        self.register_buffer("taps", taps, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, 2H, 2W)."""
-        if for_an_engine():
-            return F.conv2d(
-                F.pad(F.interpolate(x, scale_factor=2.0, mode="nearest"), (1,) * 4, mode="reflect"), self.weight
-            )
-        height, width = x.shape[2:]
-        kernels = torch.einsum("aik,bjl,dckl->abdcij", self.taps, self.taps, self.weight).flatten(0, 2)
-        wider = padded(x, 1, wrapped=True) if self.training else F.pad(x, (1, 1, 1, 1), mode="replicate")
-        y = F.conv2d(wider, kernels.contiguous(memory_format=torch.channels_last))
-        y = y.permute(0, 2, 3, 1).unflatten(3, (2, 2, -1))
-        rows = [torch.stack([y[:, a : a + height, b : b + width, a, b] for b in (0, 1)], dim=3) for a in (0, 1)]
-        return torch.stack(rows, dim=2).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+        kernel = 4 * F.avg_pool2d(F.pad(self.weight.flip(2, 3), (1,) * 4), 2, stride=1)  # sums of 2x2 windows
+        kernel = kernel.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+        wider = padded(x, 1, wrapped=True) if self.training else F.pad(x, (1,) * 4, mode="replicate")
+        return F.conv_transpose2d(wider, kernel, stride=2, padding=3)
 
 
 class FewChannelConv(nn.Conv2d):

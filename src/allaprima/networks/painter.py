@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from allaprima.networks.blocks import Grain
+from allaprima.networks.blocks import Grain, Residual
 
 CELL = 4  # pixels; both networks work at a quarter of the size
-MARGIN = 24  # pixels, a multiple of CELL, that are painted beyond each border and cut off
+SPARE = 1  # cells beyond each border that are painted and cut off; each residual block before has one more
 
 
 class Painter(nn.Module):
@@ -14,28 +14,30 @@ class Painter(nn.Module):
 
     A network that sees where its picture ends paints a frame there, wherever that brings Gram matrices nearer. So in
     training its picture is a torus, which ends nowhere and which training turns to have its seam anywhere; in painting
-    it has a margin, a reflection of the picture.
+    it has a margin, a reflection of the picture, of which every residual block cuts off a cell.
 
     Args:
-        layers: (B, 3, h, w) to logits of the same shape; h and w multiples of 4.
+        layers: (B, 3, h, w) to logits; h and w multiples of 4. In training of the same shape, in painting with a cell
+            less on each side for every residual block among them.
         grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
             `Grain`.
     """
 
-    def __init__(self, layers: nn.Module, grain: float, painting_grain: float) -> None:
+    def __init__(self, layers: nn.Sequential, grain: float, painting_grain: float) -> None:
         super().__init__()
         self.grain = Grain(grain, painting_grain) if grain or painting_grain else nn.Identity()
         self.layers = layers
+        self.margin = CELL * (SPARE + sum(isinstance(layer, Residual) for layer in layers))
 
     def forward(self, photos: Tensor) -> Tensor:
         """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1]."""
         height, width = photos.shape[-2:]
-        margin = 0 if self.training else MARGIN
+        margin, spare = (0, 0) if self.training else (self.margin, CELL * SPARE)
         # By index, since engines that load an exported network know no padding by an amount that depends on the size.
         rows, columns = (reflected(side, margin).to(photos.device) for side in (height, width))
         wider = photos[:, :, rows][:, :, :, columns].contiguous(memory_format=torch.channels_last)
         painted = torch.sigmoid(self.layers(self.grain(wider)).float())
-        return painted[..., margin : margin + height, margin : margin + width]
+        return painted[..., spare : spare + height, spare : spare + width]
 
 
 def reflected(side: int, margin: int) -> Tensor:
