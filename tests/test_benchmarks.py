@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from allaprima import networks
+from allaprima.data.photos import packaged_photos
 from allaprima.network_file import load_network, write_network
 
 from .test_training import SMALL
@@ -77,15 +78,17 @@ def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_pat
     built = {"name": "realtime", "width": 8, "blocks": 1}
     metadata = load_network("udnie")[1] | {"network": built}
     write_network(tmp_path / "mine.safetensors", networks.build(**built), metadata)
-    small = ("tradeoff", "benchmark.size=64", "benchmark.runs=2", "benchmark.rounds=1")
+    small = ("tradeoff", "benchmark.size=64", "benchmark.runs=2", "benchmark.rounds=1", "data.validation_size=64")
     files = "benchmark.networks=[mine.safetensors]"
     result = command("benchmark.py", *small, "style=udnie", files)
     assert result.returncode == 0, result.stderr
     rows = [line.split() for line in result.stdout.splitlines()[2:-1]]
-    assert {tuple(row[:2]) for row in rows} == {("mine", "native"), ("mine", "int8")}
+    assert {tuple(row[:2]) for row in rows} == {("mine.safetensors", "native"), ("mine.safetensors", "int8")}
     milliseconds, objectives = ([float(row[place]) for row in rows] for place in (2, 3))
     assert milliseconds == sorted(milliseconds, reverse=True)
     assert [float(row[4]) for row in rows] == pytest.approx([each / min(objectives) for each in objectives], abs=1e-3)
     assert Image.open(tmp_path / "benchmarks/tradeoff/udnie.png").width > 400
     refused(["benchmark.py", *small, "style=kandinsky", files], "paints Udnie", "Composition VII")
     refused(["benchmark.py", *small, "benchmark.networks=[nobody]"], "no network 'nobody'")
+    (photo,) = packaged_photos(["skimage/data/coffee.png"])
+    refused(["benchmark.py", *small, f"style.image={photo}"], "no carried network", "benchmark.networks=")

@@ -6,14 +6,16 @@ import sys
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from allaprima import engines, networks
+from allaprima import engines, exporting, networks
 from allaprima.comparison_run import network_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
 from allaprima.errors import UserError
 from allaprima.exporting import export, psnr
 from allaprima.images import at_short_side, read_picture
 from allaprima.network_file import load_network, write_network
+from allaprima.quantization import INT8
 from allaprima.stylizer import Stylizer
 
 from .conftest import TOP
@@ -92,7 +94,7 @@ def test_int8_files_paint_nearly_the_same_picture_to_nearly_the_same_objective(c
     assert result.returncode == 0, result.stderr
     assert re.search(r"to \d+ dB or better on 4 photographs, in int8", result.stdout)
     model = engines.openvino_core().read_model(tmp_path / "exported/kandinsky_int8.xml")
-    paint = engines.openvino_compiled(model, engines.openvino_native())
+    paint = engines.openvino_compiled(model, "f32")
     assert painted_alike(paint, network, photos, 38) and not painted_alike(paint, network, photos, 60)
     weights = (tmp_path / "exported/kandinsky_int8.bin").stat().st_size
     assert weights < 0.6 * (TOP / "models/kandinsky.safetensors").stat().st_size
@@ -158,7 +160,7 @@ def test_an_engine_that_starts_slowly_is_for_many_pictures(monkeypatch):
     assert engines.engine_for(1) == "torch" and engines.engine_note("torch", 1) == "computed by torch"
 
 
-def test_a_network_that_paints_something_else_is_not_written(tmp_path):
+def test_a_network_that_paints_something_else_is_not_written(tmp_path, monkeypatch):
     pytest.importorskip("openvino")
     built = {"name": "realtime", "width": 8, "blocks": 1}
     network, metadata = networks.build(**built), load_network("kandinsky")[1] | {"network": built}
@@ -172,6 +174,15 @@ def test_a_network_that_paints_something_else_is_not_written(tmp_path):
     assert not (tmp_path / "out").exists()
     torch.nn.init.constant_(network.layers[-2].bias, 0)
     write_network(path, network, metadata)
+    monkeypatch.setattr(exporting, "LEAST_DECIBELS", 1000)
+    with pytest.raises(RuntimeError, match="differs"):
+        export(config)
+    if not engines.not_installed(INT8):
+        monkeypatch.setattr(exporting, "LEAST_DECIBELS_INT8", 1000)
+        with pytest.raises(UserError, match="too coarse"):
+            export(OmegaConf.merge(config, {"int8": True}))
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
     assert export(config).name == "mine.v2.xml"
 
 

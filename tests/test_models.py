@@ -9,6 +9,7 @@ from allaprima.benchmarks import benchmark
 from allaprima.benchmarks.networks import mean_style
 from allaprima.color import color_statistics
 from allaprima.comparison_run import network_objective
+from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.grid import grid_energy
 from allaprima.losses import relative_content
 from allaprima.shipped import shipped_names
@@ -19,8 +20,14 @@ from .conftest import STYLE_LAYERS, TOP
 
 # What each reaches of the photograph's own distance to its painting, rounded up.
 REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udnie", 0.55)]
-REALTIME = ["kandinsky_realtime"]
-NAMES = [name for name, _ in REACHED] + REALTIME
+# What the objective of each made for speed is of Johnson's for the same painting, rounded up.
+REALTIME = [
+    ("kandinsky_realtime", 1.1),
+    ("starry_night_realtime", 1.1),
+    ("great_wave_realtime", 1.15),
+    ("udnie_realtime", 1.15),
+]
+NAMES = [name for name, _ in REACHED + REALTIME]
 
 
 loaded = functools.cache(Stylizer.load)
@@ -69,6 +76,17 @@ def test_a_network_paints_the_photograph_and_no_pattern_of_its_own(name, held_ou
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_network_paints_things_where_they_are(name, held_out):
+    def edges(images):
+        grey = images.mean(1)
+        return (grey[:, 1:, :-1] - grey[:, :-1, :-1]).abs() + (grey[:, :-1, 1:] - grey[:, :-1, :-1]).abs()
+
+    before, after = edges(held_out), edges(loaded(name)(held_out))
+    shifts = [(down, right) for down in range(-4, 5) for right in range(-4, 5)]
+    assert max(shifts, key=lambda shift: (before.roll(shift, (1, 2)) * after).sum()) == (0, 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_network_paints_with_its_paintings_contrast(name, held_out):
     variance = color_statistics(loaded(name)(held_out))[:, 1:].diagonal(dim1=1, dim2=2).sum(1)
     painting = shipped_style(loaded(name).metadata["style"]["name"]).colors[1:].trace()
@@ -94,13 +112,14 @@ def test_a_network_leaves_no_frame(name, held_out):
     assert all(border.mean() < 2 * inside for border in (difference[0], difference[-1], *difference.T[[0, -1]]))
 
 
-@pytest.mark.parametrize("name", REALTIME)
-def test_a_network_made_for_speed_comes_near_the_objective_of_johnsons(name, held_out):
+@pytest.mark.parametrize(("name", "share"), REALTIME)
+def test_a_network_made_for_speed_comes_near_the_objective_of_johnsons(name, share):
+    photos = validation_squares(packaged_photos(STARTER_VALIDATION), 384)
     painting = loaded(name).metadata["style"]["name"]
     loss = network_objective(loaded(painting).metadata, None)[1]
-    content = loss.content_features(held_out)
+    content = loss.content_features(photos)
     with torch.no_grad():
-        fast, slow = (loss(loaded(each)(held_out), content).total for each in (name, painting))
-    assert fast < 1.1 * slow
+        fast, slow = (loss(loaded(each)(photos), content).total for each in (name, painting))
+    assert fast < share * slow
     sizes = [sum(weight.numel() for weight in loaded(each).network.parameters()) for each in (name, painting)]
     assert sizes[0] < 0.3 * sizes[1]

@@ -5,18 +5,26 @@ from torch import nn
 
 from allaprima import networks
 from allaprima.errors import UserError
-from allaprima.networks.blocks import FewChannelConv, InstanceNorm, ResizeConv, padded
+from allaprima.networks.blocks import FewChannelConv, InstanceNorm, Residual, ResizeConv, padded
 from allaprima.networks.johnson import Johnson
 from allaprima.networks.realtime import Realtime
 
 
 @pytest.mark.parametrize("network", [Johnson, Realtime])
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (16, 16), (33, 62), (101, 100), (64, 3)])
-def test_any_size_comes_out_at_its_own(size, network):
+@pytest.mark.parametrize("blocks", [0, 1, 5])
+def test_any_size_comes_out_at_its_own(blocks, size, network):
     photos = torch.rand(2, 3, *size)
-    painted = network(8, 1).eval()(photos)
+    painted = network(8, blocks).eval()(photos)
     assert painted.shape == photos.shape and painted.dtype == torch.float32
     assert painted.min() >= 0 and painted.max() <= 1
+
+
+def test_a_residual_block_in_painting_is_that_in_training_without_its_border():
+    block, x = Residual(6).double(), torch.randn(2, 6, 9, 12, dtype=torch.double)
+    first, rectifier, (second, norm) = block.body
+    inner = F.conv2d(F.pad(rectifier(first.eval()(x)), (1,) * 4), second.weight)[..., 1:-1, 1:-1]
+    assert torch.allclose(block.eval()(x), x[..., 1:-1, 1:-1] + norm(inner))
 
 
 def test_width_and_depth_are_arguments():

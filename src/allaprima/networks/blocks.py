@@ -88,7 +88,7 @@ class Grain(nn.Module):
         if self.training:
             return photos + self.training_strength * torch.randn_like(photos)
         rows, columns = (torch.arange(side, device=photos.device) % GRAIN_TILE for side in photos.shape[-2:])
-        return photos + self.painting_strength * self.tile[:, rows][:, :, columns]
+        return photos + self.painting_strength * self.tile.index_select(1, rows).index_select(2, columns)
 
 
 class PaddedConv(nn.Conv2d):
@@ -116,8 +116,8 @@ class ConvNorm(nn.Sequential):
 class Residual(nn.Module):
     """x + f(x), f of two 3x3 convolutions (He et al. 2016), nothing after the sum (Gross and Wilber 2016).
 
-    In painting the second takes no padding, as in Johnson et al. (2016, supplement), so that a position is lost on each
-    side: a margin that is to be cut off (see `Painter`) costs less and less from block to block.
+    In painting the second takes no padding, so that a position is lost on each side: a margin that is to be cut off
+    (see `Painter`) costs less and less from block to block. In Johnson et al. (2016, supplement) neither takes any.
     """
 
     def __init__(self, channels: int) -> None:
@@ -148,8 +148,9 @@ class ResizeConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, 2H, 2W)."""
-        kernel = 4 * F.avg_pool2d(F.pad(self.weight.flip(2, 3), (1,) * 4), 2, stride=1)  # sums of 2x2 windows
-        kernel = kernel.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+        kernel = F.pad(self.weight.flip(2, 3), (1,) * 4)
+        kernel = kernel[:, :, 1:] + kernel[:, :, :-1]
+        kernel = (kernel[..., 1:] + kernel[..., :-1]).transpose(0, 1).contiguous(memory_format=torch.channels_last)
         wider = padded(x, 1, wrapped=True) if self.training else F.pad(x, (1,) * 4, mode="replicate")
         return F.conv_transpose2d(wider, kernel, stride=2, padding=3)
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from allaprima.networks.blocks import Grain, Residual
 
 CELL = 4  # pixels; both networks work at a quarter of the size
-SPARE = 1  # cells beyond each border that are painted and cut off; each residual block before has one more
+SPARE = 1  # cells of the margin that are left after the residual blocks, each of which cuts off one
 
 
 class Painter(nn.Module):
@@ -35,7 +35,7 @@ class Painter(nn.Module):
         margin, spare = (0, 0) if self.training else (self.margin, CELL * SPARE)
         # By index, since engines that load an exported network know no padding by an amount that depends on the size.
         rows, columns = (reflected(side, margin).to(photos.device) for side in (height, width))
-        wider = photos[:, :, rows][:, :, :, columns].contiguous(memory_format=torch.channels_last)
+        wider = photos.index_select(2, rows).index_select(3, columns).contiguous(memory_format=torch.channels_last)
         painted = torch.sigmoid(self.layers(self.grain(wider)).float())
         return painted[..., spare : spare + height, spare : spare + width]
 
