@@ -20,12 +20,12 @@ from .conftest import STYLE_LAYERS, TOP
 
 # What each reaches of the photograph's own distance to its painting, rounded up.
 REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udnie", 0.55)]
-# What the objective of each made for speed is of Johnson's for the same painting, rounded up.
+# What the objective of each made for speed is of Johnson's for the same painting, at 256 and 384 pixels, rounded up.
 REALTIME = [
-    ("kandinsky_realtime", 1.1),
-    ("starry_night_realtime", 1.1),
-    ("great_wave_realtime", 1.15),
-    ("udnie_realtime", 1.15),
+    ("kandinsky_realtime", {256: 1.1, 384: 1.1}),
+    ("starry_night_realtime", {256: 1.15, 384: 1.1}),
+    ("great_wave_realtime", {256: 1.1, 384: 1.15}),
+    ("udnie_realtime", {256: 1.1, 384: 1.15}),
 ]
 NAMES = [name for name, _ in REACHED + REALTIME]
 
@@ -112,14 +112,15 @@ def test_a_network_leaves_no_frame(name, held_out):
     assert all(border.mean() < 2 * inside for border in (difference[0], difference[-1], *difference.T[[0, -1]]))
 
 
-@pytest.mark.parametrize(("name", "share"), REALTIME)
-def test_a_network_made_for_speed_comes_near_the_objective_of_johnsons(name, share):
-    photos = validation_squares(packaged_photos(STARTER_VALIDATION), 384)
+@pytest.mark.parametrize(("name", "shares"), REALTIME)
+def test_a_network_made_for_speed_comes_near_the_objective_of_johnsons(name, shares):
     painting = loaded(name).metadata["style"]["name"]
     loss = network_objective(loaded(painting).metadata, None)[1]
-    content = loss.content_features(photos)
-    with torch.no_grad():
-        fast, slow = (loss(loaded(each)(photos), content).total for each in (name, painting))
-    assert fast < share * slow
+    for size, share in shares.items():
+        photos = validation_squares(packaged_photos(STARTER_VALIDATION), size)
+        content = loss.content_features(photos)
+        with torch.no_grad():
+            fast, slow = (loss(loaded(each)(photos), content).total for each in (name, painting))
+        assert fast < share * slow
     sizes = [sum(weight.numel() for weight in loaded(each).network.parameters()) for each in (name, painting)]
     assert sizes[0] < 0.3 * sizes[1]

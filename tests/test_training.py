@@ -268,7 +268,7 @@ def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
     for steps in (1, 80):
         settings = (f"runs={tmp_path}/{steps}", f"trainer.max_steps={steps}", "trainer.val_every=20")
         with torch.inference_mode(False):
-            path = run.train(configuration(*small, *settings, "optimizer.learning_rate=3e-3"))
+            path = run.train(configuration(*small, *settings, "optimizer.learning_rate=5e-3"))
         network, metadata = load_network(path)
         distances.append((network.eval()(held_out) - lesson).square().mean())
     assert distances[1] < 0.5 * distances[0]
