@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from allaprima import networks
+from allaprima.benchmarks.quality import Point, speedup
 from allaprima.data.photos import packaged_photos
 from allaprima.network_file import load_network, write_network
 
@@ -45,7 +46,9 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
         "plain": ["step", "2", "4"],
         "trainer": ["step", "4", "8"],
     }
-    assert re.fullmatch(r"speedup \d+\.\d", whole.stdout.splitlines()[-1])
+    small_size, large_size, last = whole.stdout.splitlines()[-3:]
+    assert re.fullmatch(r"speedup at 48 x 48: \d+\.\d, to the plain loop's lowest, at step [24]: \d+\.\d", small_size)
+    assert re.fullmatch(rf"{last.replace(' ', ' at 64 x 64: ')}, to .*", large_size) and re.match(r"speedup \d", last)
     assert all(Image.open(folder / name).width > 400 for name in ("curves.png", "sheet.jpg"))
 
     for file in (folder / "plain/state/last.ckpt", folder / "sheet.jpg"):
@@ -71,6 +74,12 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     settings = folder / "plain/settings.yaml"
     settings.write_text(settings.read_text().replace("threads: ", "threads: 1"))
     refused(["benchmark.py", *small], "another machine", "move it away")
+
+
+def test_speedup_is_told_to_the_first_point_as_low():
+    ours = [Point(50, 60.0, (0.4, 0.5)), Point(100, 120.0, (0.2, 0.4)), Point(150, 180.0, (0.3, 0.3))]
+    goal = Point(500, 2400.0, (0.3, 0.2))
+    assert speedup(goal, ours, 0) == 20 and speedup(goal, ours, 1) == 0
 
 
 def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_path):
