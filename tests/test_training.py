@@ -21,7 +21,7 @@ from allaprima import training_run as run
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
-from allaprima.network_file import load_network
+from allaprima.network_file import load_network, write_network
 from allaprima.settings import typed
 from allaprima.start import initial_network
 from allaprima.style import shipped_style
@@ -212,6 +212,10 @@ def test_a_run_with_another_teacher_or_other_photographs_does_not_go_on(tmp_path
     teacher = run.train(configuration(*small[:-1], "teacher=kandinsky"))
     with pytest.raises(UserError, match="teacher_sha256="):
         run.train(configuration(*small, f"teacher={teacher}"))
+    network, metadata = load_network("kandinsky")
+    write_network(tmp_path / "kandinsky.safetensors", network, metadata | {"worth": {}})
+    with pytest.raises(UserError, match="has its 4 steps already"):  # the weights count, not what is told of them
+        run.train(configuration(*small, f"teacher={tmp_path / 'kandinsky.safetensors'}"))
     (tmp_path / "photos" / "0.jpg").unlink()
     with pytest.raises(UserError, match="photographs=3, not 2"):
         run.train(configuration(*small, "teacher=kandinsky"))

@@ -1,5 +1,7 @@
 """Distillation (Hinton et al. 2015): a small network learns what a larger one paints before it learns the objective."""
 
+import hashlib
+
 from torch import nn
 
 from allaprima.errors import UserError
@@ -19,3 +21,11 @@ def load_teacher(name: str, style: Style) -> nn.Module:
     if metadata["style"]["sha256"] != style.sha256:
         raise UserError(f"teacher={name} paints {metadata['style']['title']}: give a network of {style.title}")
     return teacher.requires_grad_(False).train()
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """A network's weights as a hexadecimal digest, which does not change with what its file says of it."""
+    digest = hashlib.sha256()
+    for weight in network.state_dict().values():
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()

@@ -21,18 +21,16 @@ from allaprima import networks
 from allaprima.callbacks import ProgressBar, SampleSheet
 from allaprima.checkpoints import WholeCheckpoints
 from allaprima.data.module import Photographs
-from allaprima.distillation import load_teacher
+from allaprima.distillation import load_teacher, weights_sha256
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
 from allaprima.memory import keep_freed_memory
-from allaprima.network_file import network_path
 from allaprima.objective import check_objective, load_objective
 from allaprima.precision import fastest_precision
 from allaprima.settings import SMALLEST_SIDE, check_number, check_seed, check_switch, check_whole, typed
 from allaprima.start import initial_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
-from allaprima.weights import sha256_of
 
 SMALLEST_NUMBERS = {
     "network.width": 1,
@@ -80,7 +78,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     settings |= {"max_steps": steps(config.trainer), "devices": config.trainer.devices}
     settings |= {"seed": config.seed, "precision": precision(config)}
     teacher = load_teacher(config.teacher, style) if config.teacher else None
-    settings["teacher_sha256"] = sha256_of(network_path(config.teacher)) if teacher else None
+    settings["teacher_sha256"] = weights_sha256(teacher) if teacher else None
     data = Photographs(seed=config.seed, **config.data)
     settings["photographs"] = len(data.photos)
     checkpoint = find_checkpoint(config, metadata, settings)
@@ -111,7 +109,9 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     path = folder / NETWORKS / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         module.write_network(path)
-        print(f"{data_note(module)}the network is {path}")
+        if module.skipped:
+            print(f"{module.skipped} times a photograph could not be read and was passed over")
+        print(f"the network is {path}")
         print(f"paint with it: python scripts/infer.py {typed('model', path)} input=PHOTO")
     return path
 
@@ -288,8 +288,3 @@ def make_loggers(config: DictConfig, folder: Path, style: Style) -> list[Logger]
             raise UserError(f"Weights and Biases refused: {error}; WANDB_MODE=offline does without it") from error
         loggers.append(WandbLogger(folder.name, folder, mode=mode, project=config.logger.project, group=style.name))
     return loggers
-
-
-def data_note(module: StyleTransfer) -> str:
-    """What is to be said of photographs that could not be read."""
-    return f"{module.skipped} times a photograph could not be read and was passed over; " if module.skipped else ""

@@ -9,10 +9,11 @@ from allaprima.data.photos import held_out_photos
 from allaprima.images import at_short_side, read_picture
 from allaprima.losses import gram_matrix, relative_content, relative_style
 from allaprima.network_file import load_network
+from allaprima.objective import check_objective
 from allaprima.settings import SMALLEST_SIDE, check_whole
 from allaprima.shipped import shipped_names
 from allaprima.style import shipped_style
-from allaprima.vgg import VGG
+from allaprima.vgg import VGG, canonical_name
 
 
 @torch.no_grad()
@@ -20,12 +21,14 @@ def benchmark_networks(config: DictConfig) -> None:
     """Print for every carried network the relative distances of photographs and pastiches, in float32.
 
     Raises:
-        UserError: `benchmark.photos` is no folder of photographs, or one of them cannot be read.
+        UserError: `benchmark.photos` is no folder of photographs, one of them cannot be read, or the paintings were
+            not read with that loss network.
     """
     check_whole(config, "benchmark.size", least=SMALLEST_SIDE)
     photos = held_out_photos(config.benchmark.photos)
-    source = weights.load(config.loss.weights, config.loss.depth)
-    layers = list(config.loss.style_layers)
+    check_objective(config)
+    source = weights.load(str(config.loss.weights), config.loss.depth)
+    layers = [canonical_name(layer, config.loss.depth) for layer in config.loss.style_layers]
     vgg = VGG(source, [*layers, *config.loss.content_layers])
     print(f"relative distances by {source.identity}, {len(photos)} photographs, short side {config.benchmark.size}")
     print(f"{'':24}{'style of photo':>15}{'of pastiche':>13}{'ratio':>7}{'worst':>7}{'content':>9}")

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from allaprima.benchmarks.plain import plain_johnson, plain_step
-from allaprima.benchmarks.quality_settings import keep_settings, our_settings, plain_settings
+from allaprima.benchmarks.quality_settings import our_settings, plain_settings, with_machine, write_settings
 from allaprima.benchmarks.turns import apart
 from allaprima.checkpoints import write_state
 from allaprima.data.module import Photographs
+from allaprima.distillation import load_teacher
 from allaprima.errors import UserError
 from allaprima.figures import encoded, picture_table
 from allaprima.images import write_atomically
@@ -29,7 +30,7 @@ from allaprima.objective import load_objective
 from allaprima.settings import SMALLEST_SIDE, check_sides, check_whole
 from allaprima.start import ancestors, initial_network
 from allaprima.training import StyleTransfer
-from allaprima.training_run import check_settings, train
+from allaprima.training_run import LAST, check_settings, train
 
 PLAIN_LEARNING_RATE = 1e-3
 # Each has a folder of its own, so that one can be measured anew beside the other.
@@ -170,7 +171,7 @@ def our_curve(config: DictConfig) -> None:
     """Train as scripts/train.py does, or go on with it."""
     style, loss = load_objective(config.loss, config.style)
     curve = Curve(Path(config.benchmark.output) / FOLDERS[OURS], config.benchmark.sizes)
-    begun = list(curve.state.glob(f"{style.name}/*/checkpoints/last.ckpt"))
+    begun = list((curve.state / style.name).glob(f"*/{LAST}"))
     settings = OmegaConf.merge(config, {"runs": str(curve.state), "resume": "last" if begun else None})
     train(settings, [Referee(curve, Jury(config, loss))])
 
@@ -188,7 +189,10 @@ def benchmark_quality(config: DictConfig) -> None:
     check_benchmark(config)
     benchmark, sizes = config.benchmark, config.benchmark.sizes
     style, _ = load_objective(config.loss, config.style)
-    _, start = initial_network(config, style)  # refuses one that cannot be, before the plain loop takes its hour
+    # Both refuse what cannot be before the plain loop takes its hour.
+    _, start = initial_network(config, style)
+    if config.teacher:
+        load_teacher(config.teacher, style)
     folder = Path(str(benchmark.output)) / style.name
     benchmark.output = str(folder)
     measure(config, {PLAIN: plain_settings(config, style), OURS: our_settings(config, style, start)})
@@ -237,13 +241,15 @@ def measure(config: DictConfig, settings: Mapping[str, dict[str, Any]]) -> None:
     """
     folder = Path(config.benchmark.output)
     contenders = {PLAIN: (plain_curve, config.benchmark.plain_steps), OURS: (our_curve, config.trainer.max_steps)}
-    done, machines = {}, []
+    done, complete = {}, {}
     for contender, (_, last) in contenders.items():
         steps = [point.step for point in Curve(folder / FOLDERS[contender], []).points]  # of any sizes
         done[contender] = last in steps
-        machines.append(keep_settings(folder / FOLDERS[contender], settings[contender], done[contender]))
-    if machines[0] != machines[1]:
+        complete[contender] = with_machine(folder / FOLDERS[contender], settings[contender], done[contender])
+    if complete[PLAIN]["machine"] != complete[OURS]["machine"]:
         raise UserError(f"{folder} holds a result of another machine: move it away to measure both on one")
+    for contender, each in complete.items():
+        write_settings(folder / FOLDERS[contender], each)
     for contender, (train_it, _) in contenders.items():
         if done[contender]:
             print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure anew")

@@ -11,6 +11,7 @@ from allaprima.images import write_atomically
 from allaprima.processor import processor_name
 from allaprima.style import Style
 
+SETTINGS = "settings.yaml"
 # What the plain loop takes no notice of.
 ONLY_OURS = {"data": ("size", "batch_size", "validation_size"), "loss": ("color_weight", "grid_weight")}
 
@@ -47,8 +48,8 @@ def machine() -> dict[str, Any]:
     return {"processor": processor_name(), "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
 
 
-def keep_settings(folder: Path, settings: dict[str, Any], done: bool) -> dict[str, Any]:
-    """Write what a result depends on into its folder, and return the machine that it is, or was, measured on.
+def with_machine(folder: Path, settings: dict[str, Any], done: bool) -> dict[str, Any]:
+    """What a result depends on, with the machine that it is, or was, measured on.
 
     Args:
         folder: of the result.
@@ -56,14 +57,18 @@ def keep_settings(folder: Path, settings: dict[str, Any], done: bool) -> dict[st
         done: the result is there and need not be measured on this machine.
 
     Raises:
-        UserError: the folder holds the result of something else.
+        UserError: the folder holds the result, or the beginning of one, of something else.
     """
-    path, mine = folder / "settings.yaml", settings | {"machine": machine()}
-    if path.exists():
-        kept = OmegaConf.to_container(OmegaConf.load(path))
+    mine = settings | {"machine": machine()}
+    if (folder / SETTINGS).exists() and any((folder / name).exists() for name in ("curve.csv", "state")):
+        kept = OmegaConf.to_container(OmegaConf.load(folder / SETTINGS))
         if done:
             mine["machine"] = kept.get("machine")
         if kept != mine:
             raise UserError(f"{folder} holds results of other settings or another machine: move it away to start anew")
-    write_atomically(path, OmegaConf.to_yaml(OmegaConf.create(mine)).encode())
-    return mine["machine"]
+    return mine
+
+
+def write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Keep what a result depends on in its folder."""
+    write_atomically(folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.create(settings)).encode())

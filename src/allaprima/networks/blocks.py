@@ -46,20 +46,17 @@ class InstanceNorm(nn.Module):
     channels_last, where PyTorch's own instance norm converts to contiguous and the next convolution back.
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
         recorded = torch.compiler.is_exporting() or torch.jit.is_tracing()  # for an engine, which has its own
         if x.is_cuda or recorded:
-            return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
-        normed = [
-            F.batch_norm(image, None, None, self.weight, self.bias, training=True, eps=self.eps) for image in x.split(1)
-        ]
+            return F.instance_norm(x, weight=self.weight, bias=self.bias)
+        normed = [F.batch_norm(image, None, None, self.weight, self.bias, training=True) for image in x.split(1)]
         return torch.cat(normed)
 
 
@@ -161,9 +158,6 @@ class FewChannelConv(nn.Conv2d):
     Processors compute 16 or 32 channels at once, of which a picture's three leave most idle. So the four pixels of
     each 2x2 cell are computed together, as 4 D channels of one strided convolution whose window sees them all.
     """
-
-    def __init__(self, channels: int, out_channels: int, kernel: int) -> None:
-        super().__init__(channels, out_channels, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), H and W even, to (B, D, H, W)."""
