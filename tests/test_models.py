@@ -24,8 +24,8 @@ REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udn
 REALTIME = [
     ("kandinsky_realtime", {256: 1.1, 384: 1.1}),
     ("starry_night_realtime", {256: 1.15, 384: 1.1}),
-    ("great_wave_realtime", {256: 1.1, 384: 1.15}),
-    ("udnie_realtime", {256: 1.1, 384: 1.15}),
+    ("great_wave_realtime", {256: 1.1, 384: 1.11}),
+    ("udnie_realtime", {256: 1.1, 384: 1.11}),
 ]
 NAMES = [name for name, _ in REACHED + REALTIME]
 

@@ -53,7 +53,7 @@ def validation(folder):
 
 def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
     wider = ("network.width=16", "network.grain=0.02", "network.painting_grain=0.01", "optimizer.learning_rate=3e-3")
-    wider = (*wider, "style.content_weight=0.1")
+    wider = (*wider, "optimizer.decay_share=1", "style.content_weight=0.1")
     path = run.train(configuration(*SMALL, *wider, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=15"))
     folder = path.parents[1]
     assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
