@@ -15,6 +15,7 @@ from allaprima.data.photos import find_photos, packaged_photos
 from allaprima.errors import UserError
 from allaprima.images import read_picture
 from allaprima.network_file import load_network
+from allaprima.shipped import shipped_names
 from allaprima.training_run import find_checkpoint
 
 from .conftest import TOP
@@ -68,7 +69,9 @@ def test_the_readmes_ways_to_train(typed, workplace):
     assert any("resume=last" in line for line in commands)
     for line in dict.fromkeys(commands):
         newest = max(workplace.glob("runs/kandinsky/*"), key=lambda folder: folder.stat().st_mtime)
-        result = typed(line.replace("DATE_TIME", newest.name), *SMALL, "trainer.max_steps=4")
+        carried = any(f"init={name} " in line for name in shipped_names("models"))  # whose width is not to be changed
+        small = [setting for setting in SMALL if not (carried and setting.startswith("network."))]
+        result = typed(line.replace("DATE_TIME", newest.name), *small, "trainer.max_steps=4")
         if "resume=last" in line:
             assert result.returncode == 2 and "has its 4 steps already" in result.stderr
         else:

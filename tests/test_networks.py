@@ -7,6 +7,7 @@ from allaprima import networks
 from allaprima.errors import UserError
 from allaprima.networks.blocks import FewChannelConv, InstanceNorm, Residual, ResizeConv, padded
 from allaprima.networks.johnson import Johnson
+from allaprima.networks.pruning import prune
 from allaprima.networks.realtime import Realtime
 
 
@@ -21,7 +22,7 @@ def test_any_size_comes_out_at_its_own(blocks, size, network):
 
 
 def test_a_residual_block_in_painting_is_that_in_training_without_its_border():
-    block, x = Residual(6).double(), torch.randn(2, 6, 9, 12, dtype=torch.double)
+    block, x = Residual(6, 4).double(), torch.randn(2, 6, 9, 12, dtype=torch.double)
     first, rectifier, (second, norm) = block.body
     inner = F.conv2d(F.pad(rectifier(first.eval()(x)), (1,) * 4), second.weight)[..., 1:-1, 1:-1]
     assert torch.allclose(block.eval()(x), x[..., 1:-1, 1:-1] + norm(inner))
@@ -77,6 +78,29 @@ def test_unknown_networks_are_refused():
         networks.build("johnson", depth=3)
     with pytest.raises(UserError, match="cannot be built"):
         networks.build("johnson", width=-1)
+
+
+@torch.no_grad()
+def test_a_network_is_cut_out_of_a_larger_one():
+    large, small = Realtime(8, blocks=3, hidden=6), Realtime(8, blocks=2, hidden=4)
+    *kept, last = (layer for layer in large.layers if isinstance(layer, Residual))
+    for index, block in enumerate(kept):
+        (_, norm), _, (reader, _) = block.body
+        norm.weight[index], reader.weight[:, index + 3] = 0, 0
+    last.body[2][1].weight[:] = 0
+    prune(large, small)
+    photos = torch.rand(2, 3, 32, 48)
+    assert torch.allclose(small(photos), large(photos), atol=1e-6)
+    for other in (Realtime(8, 4, 6), Realtime(8, 3, 7), Realtime(6, 3, 6), Johnson(8, 3)):
+        with pytest.raises(ValueError, match="no part"):
+            prune(large, other)
+
+
+def test_the_whole_of_a_network_is_its_copy():
+    networks = [Johnson(8, blocks=2), Johnson(8, blocks=2)]
+    prune(*networks)
+    photos = torch.rand(1, 3, 32, 48)
+    assert torch.equal(networks[0](photos), networks[1](photos))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 8)])

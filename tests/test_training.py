@@ -253,7 +253,7 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
     assert (ancestor["style"], ancestor["steps"], ancestor["init"]) == ("kandinsky", 4, None)
     assert ancestor["loss"]["content_weight"] == configuration().loss.content_weight
     assert ancestor["settings"]["max_steps"] == 4
-    with pytest.raises(UserError, match="set network to the same"):
+    with pytest.raises(UserError, match="give the same network="):
         run.train(configuration(*small, f"init={first}", "network.width=16"))
 
 
@@ -283,12 +283,20 @@ def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
 
 @pytest.mark.parametrize(
     ("overrides", "start"),
-    [([], "starry_night"), (["style=udnie"], "kandinsky"), (["network.width=8"], None), (["init=scratch"], None)],
+    [
+        ([], ("starry_night", False)),
+        (["style=udnie"], ("kandinsky", False)),
+        (["network=realtime"], ("starry_night", False)),
+        (["network=realtime", "network.hidden=16", "init=udnie_realtime"], ("udnie", True)),
+        (["network.blocks=3", "init=udnie"], ("udnie", True)),
+        (["network.width=8"], None),
+        (["init=scratch"], None),
+    ],
 )
 def test_a_run_begins_with_the_network_of_another_painting(overrides, start):
     config = configuration(*overrides)
     _, ancestor = initial_network(config, shipped_style(config.style.name))
-    assert (ancestor and ancestor["style"]) == start
+    assert (ancestor and (ancestor["style"], ancestor["pruned"])) == start
 
 
 def test_every_step_and_device_draws_something_else():
@@ -342,6 +350,7 @@ MISTAKEN = (
     "data.size=8",
     "network.width=0",
     "network.grain=much",
+    "network.hidden=0 network=realtime",
     "seed=4294967296",
 )
 
@@ -351,7 +360,7 @@ def test_numbers_that_no_run_can_work_with_are_refused(override):
     if override == "trainer=gpu" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(UserError, match=override.split("=")[0]):
-        run.train(configuration(override))
+        run.train(configuration(*override.split()))
 
 
 def test_experiment_full_is_two_epochs_of_coco():

@@ -9,29 +9,37 @@ from torch import nn
 from allaprima import networks
 from allaprima.errors import UserError
 from allaprima.network_file import load_network
+from allaprima.networks.pruning import prune
 from allaprima.style import Style
 
-STARTS = ("kandinsky", "starry_night", "kandinsky_realtime")  # networks to begin with, the better first
+# Networks to begin with, the better first.
+STARTS = ("kandinsky", "starry_night", "kandinsky_realtime", "starry_night_realtime")
 # What is kept of the one begun with.
-ANCESTRY = ("steps", "images_seen", "seconds", "loss", "teacher", "settings", "init")
+ANCESTRY = ("network", "steps", "images_seen", "seconds", "loss", "teacher", "settings", "init")
 
 
 def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:
     """The network before the first step, and what it was trained for so far: nothing if its weights are random.
 
+    It may be larger than the one configured, which is then cut out of it.
+
     Raises:
-        UserError: there is no such network, or it is built otherwise than the configuration says.
+        UserError: there is no such network, or the one configured is no part of it.
     """
     network = networks.build(**OmegaConf.to_container(config.network))
     init = carried_start(network, style) if config.init == "auto" else config.init
     if init == "scratch":
         return network, None
     begun, metadata = load_network(init)
-    if shapes(begun) != shapes(network):
-        raise UserError(f"init={init} is {metadata['network']}: set network to the same, or use init=scratch")
-    network.load_state_dict(begun.state_dict())
+    try:
+        prune(begun, network)
+    except ValueError as error:
+        raise UserError(
+            f"init={init} is {metadata['network']}: give the same network= and width and no more blocks or hidden"
+            " channels, or init=scratch"
+        ) from error
     kept = {name: metadata[name] for name in ANCESTRY if name in metadata}
-    return network, {"style": metadata["style"]["name"]} | kept
+    return network, {"style": metadata["style"]["name"], "pruned": shapes(begun) != shapes(network)} | kept
 
 
 def ancestors(start: dict[str, Any] | None) -> list[str]:
@@ -49,5 +57,5 @@ def carried_start(network: nn.Module, style: Style) -> str:
 
 
 def shapes(network: nn.Module) -> dict[str, torch.Size]:
-    """What must be equal for one network to take another's weights."""
+    """The shapes of a network's weights, by name."""
     return {name: weight.shape for name, weight in network.state_dict().items()}

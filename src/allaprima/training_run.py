@@ -86,7 +86,9 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         network, start = networks.build(**config.network), "where it stopped"
     else:
         network, ancestor = initial_network(config, style)
-        metadata["init"], start = ancestor, f"the network of {ancestor['style']}" if ancestor else "random weights"
+        metadata["init"], start = ancestor, "random weights"
+        if ancestor:
+            start = f"{'a part of ' if ancestor['pruned'] else ''}the network of {ancestor['style']}"
     added = style.colors, config.loss.color_weight, config.loss.grid_weight
     module = StyleTransfer(network, loss, *added, metadata, settings, **config.optimizer, teacher=teacher)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
@@ -120,6 +122,8 @@ def check_settings(config: DictConfig) -> None:
     """Raises UserError for a setting that no run can work with."""
     for name, least in SMALLEST_NUMBERS.items():
         check_whole(config, name, least)
+    if config.network.get("hidden") is not None:  # as many as `width` where it is
+        check_whole(config, "network.hidden", least=1)
     check_seed(config)
     check_objective(config)
     check_number(config, "loss.color_weight")

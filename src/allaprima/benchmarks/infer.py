@@ -92,11 +92,10 @@ def compiled(config: DictConfig) -> engines.Paint:
 
 
 def realtime_network(config: DictConfig) -> nn.Module:
-    """The network made for speed, as `network=realtime` describes it if given; its weights do not matter here."""
-    described = OmegaConf.to_container(config.network)
-    if described["name"] != "realtime":
-        described = {"name": "realtime", "painting_grain": described["painting_grain"]}
-    return networks.build(**described).eval()
+    """Kandinsky's network made for speed, or one as `network=realtime` describes it; its weights do not matter here."""
+    if config.network.name != "realtime":
+        return load_network("kandinsky_realtime")[0].eval()
+    return networks.build(**OmegaConf.to_container(config.network)).eval()
 
 
 OPENVINO, ONNXRUNTIME = (engines.ENGINES[name][1] for name in ("openvino", "onnxruntime"))

@@ -115,13 +115,15 @@ class Residual(nn.Module):
 
     In painting the second takes no padding, so that a position is lost on each side: a margin that is to be cut off
     (see `Painter`) costs less and less from block to block. In Johnson et al. (2016, supplement) neither takes any.
+
+    Args:
+        channels: of x.
+        hidden: channels between the two convolutions.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            ConvNorm(channels, channels, 3), nn.ReLU(inplace=True), ConvNorm(channels, channels, 3)
-        )
+        self.body = nn.Sequential(ConvNorm(channels, hidden, 3), nn.ReLU(inplace=True), ConvNorm(hidden, channels, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same in training, to (B, C, H - 2, W - 2) in painting."""

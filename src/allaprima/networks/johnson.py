@@ -24,7 +24,7 @@ class Johnson(Painter):
             nn.ReLU(inplace=True),
             ConvNorm(2 * width, 4 * width, 3, stride=2),
             nn.ReLU(inplace=True),
-            *(Residual(4 * width) for _ in range(blocks)),
+            *(Residual(4 * width, hidden=4 * width) for _ in range(blocks)),
             ResizeConv(4 * width, 2 * width),
             InstanceNorm(2 * width),
             nn.ReLU(inplace=True),

@@ -13,18 +13,26 @@ class Realtime(Painter):
     sixteenth of the positions and with enough channels to keep a processor busy.
 
     Args:
-        width: channels of the residual blocks.
+        width: channels between the residual blocks.
         blocks: how many there are.
+        hidden: channels within each; None, for files that do not tell, is as many as `width`.
         grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
             `Grain`.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 5, grain: float = 0.0, painting_grain: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        blocks: int = 4,
+        hidden: int | None = None,
+        grain: float = 0.0,
+        painting_grain: float = 0.0,
+    ) -> None:
         layers = nn.Sequential(
             nn.PixelUnshuffle(CELL),
             ConvNorm(3 * CELL**2, width, 3),
             nn.ReLU(inplace=True),
-            *(Residual(width) for _ in range(blocks)),
+            *(Residual(width, width if hidden is None else hidden) for _ in range(blocks)),
             PaddedConv(width, 3 * CELL**2, 3),
             nn.PixelShuffle(CELL),
         )
