@@ -20,14 +20,8 @@ from .conftest import STYLE_LAYERS, TOP
 
 # What each reaches of the photograph's own distance to its painting, rounded up.
 REACHED = [("kandinsky", 0.5), ("starry_night", 0.5), ("great_wave", 0.6), ("udnie", 0.55)]
-# What the objective of each made for speed is of Johnson's for the same painting, at 256 and 384 pixels, rounded up.
-REALTIME = [
-    ("kandinsky_realtime", {256: 1.1, 384: 1.1}),
-    ("starry_night_realtime", {256: 1.15, 384: 1.1}),
-    ("great_wave_realtime", {256: 1.1, 384: 1.11}),
-    ("udnie_realtime", {256: 1.1, 384: 1.11}),
-]
-NAMES = [name for name, _ in REACHED + REALTIME]
+REALTIME = ["kandinsky_realtime", "starry_night_realtime", "great_wave_realtime", "udnie_realtime"]
+NAMES = [name for name, _ in REACHED] + REALTIME
 
 
 loaded = functools.cache(Stylizer.load)
@@ -112,15 +106,15 @@ def test_a_network_leaves_no_frame(name, held_out):
     assert all(border.mean() < 2 * inside for border in (difference[0], difference[-1], *difference.T[[0, -1]]))
 
 
-@pytest.mark.parametrize(("name", "shares"), REALTIME)
-def test_a_network_made_for_speed_comes_near_the_objective_of_johnsons(name, shares):
+@pytest.mark.parametrize("name", REALTIME)
+def test_a_network_made_for_speed_comes_within_a_tenth_of_the_objective_of_johnsons(name):
     painting = loaded(name).metadata["style"]["name"]
     loss = network_objective(loaded(painting).metadata, None)[1]
-    for size, share in shares.items():
+    for size in (256, 384):
         photos = validation_squares(packaged_photos(STARTER_VALIDATION), size)
         content = loss.content_features(photos)
         with torch.no_grad():
             fast, slow = (loss(loaded(each)(photos), content).total for each in (name, painting))
-        assert fast < share * slow
+        assert fast < 1.1 * slow
     sizes = [sum(weight.numel() for weight in loaded(each).network.parameters()) for each in (name, painting)]
     assert sizes[0] < 0.15 * sizes[1]
