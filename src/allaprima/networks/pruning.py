@@ -11,7 +11,7 @@ from allaprima.networks.painter import Painter
 def prune(large: Painter, small: Painter) -> None:
     """Copy into `small` the weights of `large`, as far as it has residual blocks and channels within them.
 
-    Of the blocks the first are kept, since the objective changes least without the last. Of the channels within one
+    Of the blocks the first are kept: Kandinsky's objective changes least without the last. Of the channels within one
     those are kept with the largest product of their norm's scale and the length of the kernels that read them. The
     length of their own kernel says nothing, as instance norm divides by it.
 
