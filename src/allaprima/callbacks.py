@@ -17,7 +17,7 @@ ROWS = 8
 
 
 class SampleSheet(Callback):
-    """At every validation a picture of photo | pastiche per row, in `folder`."""
+    """At every validation a picture in `folder`: a row per photograph, itself and its pastiche for every painting."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,10 +28,11 @@ class SampleSheet(Callback):
             return
         photos = torch.cat([photos for (photos,) in trainer.val_dataloaders])[:ROWS].to(module.device)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            pastiches = module.averaged(photos.contiguous(memory_format=torch.channels_last))
-        rows = torch.stack([photos, pastiches.float()], 1).flatten(0, 1)
+            photos = photos.contiguous(memory_format=torch.channels_last)
+            columns = [photos, *(module.paint(module.averaged, photos, style).float() for style in module.styles)]
+        rows = torch.stack(columns, 1).flatten(0, 1)
         path = self.folder / f"step_{trainer.global_step:06d}.png"
-        write_picture(path, Picture(make_grid(rows, nrow=2, padding=4, pad_value=1).cpu(), None))
+        write_picture(path, Picture(make_grid(rows, nrow=len(columns), padding=4, pad_value=1).cpu(), None))
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("samples", [str(path)], step=trainer.global_step)

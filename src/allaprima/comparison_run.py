@@ -118,7 +118,7 @@ def photographs(given: str | None, output: Path) -> list[Path]:
 
 
 def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[Style, PerceptualLoss]:
-    """The objective by which a network was validated, fast on this machine: training's without its two added terms.
+    """The objective of a network's training, with the content weight that it ended with, fast on this machine.
 
     Raises:
         UserError: its painting is neither one that the project carries nor `picture`.
@@ -130,11 +130,12 @@ def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[St
     give = f"the network was trained on {trained['source']}: give that picture with style.image=PATH"
     if not picture and trained["name"] not in shipped_names("models/styles"):
         raise UserError(give)
-    style, loss = load_objective(OmegaConf.create(metadata["loss"]), OmegaConf.create(painting))
+    weighted = metadata["loss"] | {"content_weight": metadata["content_weights"][trained["name"]]}
+    style, loss = load_objective(OmegaConf.create(weighted), OmegaConf.create(painting))
     if style.sha256 != trained["sha256"]:
         raise UserError(give)
-    if style.loss_network != metadata["loss_network"]:
-        raise UserError(f"the network was trained with {metadata['loss_network']}, and here is {style.loss_network}")
+    if loss.vgg.identity != metadata["loss_network"]:
+        raise UserError(f"the network was trained with {metadata['loss_network']}, and here is {loss.vgg.identity}")
     return style, fast_on_cpu(loss)
 
 

@@ -86,7 +86,9 @@ def relative_style(gram: Tensor, target: Tensor) -> Tensor:
 
 
 def johnson_style(gram: Tensor, target: Tensor) -> Tensor:
-    """|G - A|^2 with G and A over C H W (Johnson et al. 2016, equations 3 and 4).
+    """Mean square of G - A with G and A over C H W (Johnson et al. 2016, equations 3 and 4).
+
+    The equation has the sum over all C^2 entries; the paper's weight of 5 belongs to the mean, which its code takes.
 
     Args:
         gram, target: (B, C, C) and (C, C), over H W as `gram_matrix` gives them.
@@ -94,7 +96,7 @@ def johnson_style(gram: Tensor, target: Tensor) -> Tensor:
     Returns:
         (B,).
     """
-    return squared_distance(gram, target) / gram.shape[1] ** 2
+    return squared_distance(gram, target) / gram.shape[1] ** 4
 
 
 def gatys_style(gram: Tensor, target: Tensor) -> Tensor:
@@ -148,6 +150,7 @@ class PerceptualLoss(nn.Module):
         objective: a name in `OBJECTIVES`.
         content_weight, style_weight, tv_weight: alpha, beta, gamma. The layers of a term of weight 0 are not computed,
             and the term is 0.
+        layer_weights: w_l of Gatys et al. 2015, equation 5, one per style layer; None for all 1.
 
     Raises:
         UserError: there is no such objective.
@@ -162,6 +165,7 @@ class PerceptualLoss(nn.Module):
         content_weight: float,
         style_weight: float,
         tv_weight: float,
+        layer_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
@@ -169,6 +173,7 @@ class PerceptualLoss(nn.Module):
         self.vgg = vgg
         self.content_layers = tuple(content_layers) if content_weight else ()
         self.style_layers = tuple(grams) if style_weight else ()
+        self.layer_weights = tuple(layer_weights or [1.0] * len(self.style_layers))
         for layer, target in grams.items():
             self.register_buffer(f"gram_{layer}", target.float(), persistent=False)
         self.objective = OBJECTIVES[objective]
@@ -184,8 +189,8 @@ class PerceptualLoss(nn.Module):
         features = self.vgg(pastiches, {*self.content_layers, *self.style_layers})
         content_terms = [self.objective.content(features[layer], content[layer]) for layer in self.content_layers]
         style_terms = [
-            self.objective.style(gram_matrix(features[layer]), self.get_buffer(f"gram_{layer}"))
-            for layer in self.style_layers
+            weight * self.objective.style(gram_matrix(features[layer]), self.get_buffer(f"gram_{layer}"))
+            for layer, weight in zip(self.style_layers, self.layer_weights, strict=True)
         ]
         none = pastiches.new_zeros(len(pastiches))
         content_term, style_term = (sum(terms, none).mean() for terms in (content_terms, style_terms))

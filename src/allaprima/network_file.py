@@ -12,6 +12,7 @@ from torch import nn
 from allaprima import networks
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
+from allaprima.networks.multistyle import MultiStyle
 from allaprima.shipped import shipped_file, shipped_names
 
 
@@ -56,6 +57,8 @@ def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
                 raise KeyError(*missing)
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
         network = networks.build(**metadata["network"])
+        if metadata.get("styles"):
+            network = MultiStyle(network, metadata["styles"])
         network.load_state_dict(state)
     except PermissionError as error:
         raise UserError(f"no permission to read {path}") from error

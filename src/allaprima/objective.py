@@ -8,11 +8,12 @@ from omegaconf import DictConfig
 
 from allaprima import weights
 from allaprima.errors import UserError
+from allaprima.layers import CONVOLUTIONS, canonical_name
 from allaprima.losses import PerceptualLoss
 from allaprima.precision import fastest_precision
 from allaprima.settings import SMALLEST_SIDE, check_names, check_number, check_whole
 from allaprima.style import Style, painting_style, shipped_style
-from allaprima.vgg import CONVOLUTIONS, VGG, canonical_name
+from allaprima.vgg import VGG
 
 
 def check_objective(config: DictConfig) -> None:
@@ -22,6 +23,9 @@ def check_objective(config: DictConfig) -> None:
         check_number(config, name)
     for name in ("loss.content_layers", "loss.style_layers"):
         check_names(config, name)
+    layer_weights = config.loss.layer_weights
+    if layer_weights is not None and len(layer_weights) != len(config.loss.style_layers):
+        raise UserError(f"loss.layer_weights={layer_weights}: give one weight for each of loss.style_layers, or null")
     if config.loss.depth not in CONVOLUTIONS:
         raise UserError(f"loss.depth={config.loss.depth}: the loss network is VGG-16 or VGG-19, so give 16 or 19")
 
@@ -43,21 +47,41 @@ def load_objectives(loss: DictConfig, painting: DictConfig, sizes: Sequence[int]
     Raises:
         UserError: the two do not go together.
     """
-    content_layers, style_layers = (
+    content_layers, style_layers = objective_layers(loss)
+    bundled = None if painting.image else shipped_style(painting.name)
+    if bundled and style_layers:
+        bundled.check_read_with(f"{Path(str(loss.weights)).name}-vgg{loss.depth}")  # before a download
+    vgg = VGG(weights.load(str(loss.weights), loss.depth), [*content_layers, *style_layers])
+    style = bundled or painting_style(str(painting.image), vgg, style_layers, sizes)
+    return style, [towards(style, size, vgg, loss) for size in sizes]
+
+
+def load_several(loss: DictConfig, names: Sequence[str], size: int) -> tuple[list[Style], list[PerceptualLoss]]:
+    """Bundled paintings and the objective towards each, as read at `size`, with one loss network for all.
+
+    Raises:
+        UserError: one is not bundled, or was not read with that loss network.
+    """
+    content_layers, style_layers = objective_layers(loss)
+    styles = [shipped_style(name) for name in names]
+    vgg = VGG(weights.load(str(loss.weights), loss.depth), [*content_layers, *style_layers])
+    return styles, [towards(style, size, vgg, loss) for style in styles]
+
+
+def objective_layers(loss: DictConfig) -> tuple[list[str], list[str]]:
+    """Content and style layers of the group `loss`, by the names used here. Raises UserError for an unknown one."""
+    content, style = (
         [canonical_name(layer, loss.depth) for layer in layers] for layers in (loss.content_layers, loss.style_layers)
     )
-    if not loss.style_weight:
-        style_layers = []
-    carried = None if painting.image else shipped_style(painting.name)
-    named = f"{Path(str(loss.weights)).name}-vgg{loss.depth}"
-    if carried and style_layers and not carried.loss_network.startswith(f"{named}-"):
-        carried.targets(named, style_layers, sizes[0])  # raises, before a download
-    source = weights.load(str(loss.weights), loss.depth)
-    vgg = VGG(source, [*content_layers, *style_layers])
-    style = carried or painting_style(str(painting.image), vgg, source.identity, style_layers, sizes)
-    targets = [style.targets(source.identity, style_layers, size) if style_layers else {} for size in sizes]
+    return content, style if loss.style_weight else []
+
+
+def towards(style: Style, size: int, vgg: VGG, loss: DictConfig) -> PerceptualLoss:
+    """The objective towards a painting as read at `size`. Raises UserError if it was not read with that network."""
+    content_layers, style_layers = objective_layers(loss)
+    grams = style.targets(vgg.identity, style_layers, size) if style_layers else {}
     term_weights = loss.content_weight, loss.style_weight, loss.tv_weight
-    return style, [PerceptualLoss(vgg, grams, content_layers, loss.objective, *term_weights) for grams in targets]
+    return PerceptualLoss(vgg, grams, content_layers, loss.objective, *term_weights, loss.layer_weights)
 
 
 def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:

@@ -23,10 +23,12 @@ from allaprima.images import (
 )
 from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
+from allaprima.network_file import load_network
 from allaprima.objective import check_objective, fast_on_cpu, load_objectives
 from allaprima.optimizer import METHODS, Iteration, Watch, optimize
 from allaprima.painting import place_outputs
 from allaprima.settings import SMALLEST_SIDE, check_seed, check_sides, check_whole
+from allaprima.shipped import shipped_file
 from allaprima.style import picture_name, shipped_style
 
 FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
@@ -42,6 +44,8 @@ def optimize_file(config: DictConfig) -> Path:
     Raises:
         UserError: an option that cannot be done, or, with the last good picture kept, an objective that is no number.
     """
+    if config.content_weight is None:
+        config.content_weight = default_content_weight(config)
     config.loss.update({name: config[name] for name in ("content_weight", "style_weight", "tv_weight")})
     check_optimization(config)
     keep_freed_memory()
@@ -98,6 +102,14 @@ def optimize_file(config: DictConfig) -> Path:
     return output
 
 
+def default_content_weight(config: DictConfig) -> float:
+    """The weight to which the bundled network's training was led, if the painting has one, or else the objective's."""
+    bundled = shipped_file(f"models/{config.style.name}.safetensors")
+    if config.style.image or not bundled or config.loss.content_distance is None:
+        return config.loss.content_weight
+    return load_network(bundled)[1]["content_weights"][config.style.name]
+
+
 def check_optimization(config: DictConfig) -> None:
     """Raises UserError for a setting that no optimisation can work with."""
     check_objective(config)
@@ -128,8 +140,8 @@ def objectives(config: DictConfig, scales: Sequence[int]) -> list[PerceptualLoss
     """
     sizes = [max(SMALLEST_SIDE, round(config.style.size * scale / scales[-1])) for scale in scales]
     if not config.style.image:
-        carried = shipped_style(config.style.name).grams
-        sizes[:-1] = [min(carried, key=lambda known: abs(known - size)) for size in sizes[:-1]]
+        known = {size for sizes in shipped_style(config.style.name).grams.values() for size in sizes}
+        sizes[:-1] = [min(known, key=lambda one: abs(one - size)) for size in sizes[:-1]]
     return [fast_on_cpu(loss) for loss in load_objectives(config.loss, config.style, sizes)[1]]
 
 

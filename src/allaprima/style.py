@@ -6,7 +6,7 @@ import io
 import json
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -17,13 +17,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from allaprima import weights
-from allaprima.color import color_statistics
 from allaprima.errors import UserError
 from allaprima.images import ImageError, open_upright, to_tensor, write_atomically
+from allaprima.layers import canonical_name
 from allaprima.losses import gram_matrix
-from allaprima.settings import check_names, check_sides
 from allaprima.shipped import shipped_file, shipped_names
-from allaprima.vgg import VGG, canonical_name
+from allaprima.vgg import VGG
 
 DOWNLOAD_SECONDS = 30
 
@@ -36,9 +35,8 @@ class Style:
         name: what its network will be called.
         title, artist, year, source: of the painting; source is a public address or a file's name.
         sha256: of the picture file it was read from, in hexadecimal.
-        loss_network: identity of the weights that made the matrices (`VGGWeights.identity`).
-        grams: per size (short side of the painting in pixels), per layer, (C, C) float32 over H W.
-        colors: (4, 3) float32, `color_statistics` of the painting, in [0, 1].
+        grams: per loss network (`VGGWeights.identity`), size (short side of the painting in pixels) and layer,
+            (C, C) float32 over H W.
     """
 
     name: str
@@ -47,9 +45,15 @@ class Style:
     year: str
     source: str
     sha256: str
-    loss_network: str
-    grams: Mapping[int, Mapping[str, Tensor]] = field(repr=False)
-    colors: Tensor = field(repr=False)
+    grams: Mapping[str, Mapping[int, Mapping[str, Tensor]]] = field(repr=False)
+
+    def check_read_with(self, loss_network: str) -> None:
+        """Raises UserError unless the painting was read with the loss network whose identity begins so."""
+        if not any(identity.startswith(loss_network) for identity in self.grams):
+            raise UserError(
+                f"style '{self.name}' was read with {' and '.join(self.grams)}, not {loss_network}: "
+                "give the picture itself with style.image=PATH, or use the loss.weights it was read with"
+            )
 
     def targets(self, loss_network: str, layers: Sequence[str], size: int) -> dict[str, Tensor]:
         """The Gram matrices to train towards, (C, C) float32 over H W per layer.
@@ -57,16 +61,14 @@ class Style:
         Raises:
             UserError: they were made with another loss network, at other sizes or for other layers.
         """
-        if self.loss_network != loss_network:
+        self.check_read_with(loss_network)
+        sizes = self.grams[loss_network]
+        if size not in sizes:
             raise UserError(
-                f"style '{self.name}' was read with {self.loss_network}, not {loss_network}: "
-                "give the picture itself with style.image=PATH, or use the loss.weights it was read with"
+                f"style '{self.name}' was read at {sorted(sizes)} pixels: set style.size to one of these, "
+                "or give the picture itself with style.image=PATH"
             )
-        if size not in self.grams:
-            raise UserError(
-                f"style '{self.name}' was read at {sorted(self.grams)} pixels: set style.size to one of these"
-            )
-        found = self.grams[size]
+        found = sizes[size]
         missing = [layer for layer in layers if layer not in found]
         if missing:
             raise UserError(
@@ -76,16 +78,14 @@ class Style:
         return {layer: found[layer] for layer in layers}
 
     def write(self, path: Path) -> None:
-        """Write as safetensors: the upper half of each matrix in half precision, scaled to its largest entry."""
-        tensors = {"colors": self.colors}
-        for size, layers in self.grams.items():
-            for layer, gram in layers.items():
-                rows, columns = torch.triu_indices(*gram.shape)
-                scale = gram.abs().max()
-                tensors[f"{size}/{layer}"] = (gram[rows, columns] / scale).half()
-                tensors[f"{size}/{layer}/scale"] = scale.float()
-        named = [item.name for item in fields(self) if item.name not in ("grams", "colors")]
-        described = {name: getattr(self, name) for name in named}
+        """Write as safetensors: the upper half of each matrix, which is symmetric, in 8 bits (`_correlations`)."""
+        tensors = {}
+        for loss_network, sizes in self.grams.items():
+            for size, layers in sizes.items():
+                for layer, gram in layers.items():
+                    key = f"{loss_network}/{size}/{layer}"
+                    tensors[key], tensors[f"{key}/lengths"] = _compressed(gram)
+        described = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "grams"}
         write_atomically(path, save(tensors, {"style": json.dumps(described)}))
 
 
@@ -94,23 +94,30 @@ def read_style(path: Path) -> Style:
     try:
         with safe_open(path, "pt") as file:
             described = json.loads(file.metadata()["style"])
-            grams: dict[int, dict[str, Tensor]] = {}
-            colors = file.get_tensor("colors")
+            grams: dict[str, dict[int, dict[str, Tensor]]] = {}
             for key in file.keys():  # noqa: SIM118 (not a mapping)
-                if key.count("/") == 1:
-                    size, layer = key.split("/")
-                    half = file.get_tensor(key).float() * file.get_tensor(f"{key}/scale")
-                    grams.setdefault(int(size), {})[layer] = _symmetric(half)
+                if key.count("/") == 2:
+                    loss_network, size, layer = key.split("/")
+                    gram = _restored(file.get_tensor(key), file.get_tensor(f"{key}/lengths"))
+                    grams.setdefault(loss_network, {}).setdefault(int(size), {})[layer] = gram
+        return Style(**described, grams=grams)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a style file of this project: give a picture with style.image=PATH") from error
-    return Style(**described, grams=grams, colors=colors)
 
 
-def _symmetric(upper: Tensor) -> Tensor:
-    channels = int((2 * len(upper)) ** 0.5)
+def _compressed(gram: Tensor) -> tuple[Tensor, Tensor]:
+    # An entry over the lengths of both its channels is a cosine: 8 bits of it change |A|^2 by less than 1e-4.
+    lengths = gram.diagonal().clamp(min=1e-12).sqrt()
+    rows, columns = torch.triu_indices(*gram.shape)
+    cosines = gram[rows, columns] / (lengths[rows] * lengths[columns])
+    return (cosines * 127).round().to(torch.int8), lengths
+
+
+def _restored(upper: Tensor, lengths: Tensor) -> Tensor:
+    channels = len(lengths)
     rows, columns = torch.triu_indices(channels, channels)
     gram = torch.empty(channels, channels)
-    gram[rows, columns] = gram[columns, rows] = upper
+    gram[rows, columns] = gram[columns, rows] = upper.float() / 127 * lengths[rows] * lengths[columns]
     return gram
 
 
@@ -154,8 +161,8 @@ def fetch_picture(source: str) -> bytes:
 @torch.no_grad()
 def read_painting(
     painting: Image.Image, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]
-) -> tuple[dict[int, dict[str, Tensor]], Tensor]:
-    """Gram matrices and colours of a painting.
+) -> dict[int, dict[str, Tensor]]:
+    """Gram matrices of a painting.
 
     Args:
         painting: an RGB picture.
@@ -164,7 +171,7 @@ def read_painting(
         sizes: short sides to read the painting at.
 
     Returns:
-        What `Style` has as `grams` and `colors`, the latter at the last of `sizes`.
+        Per size and layer, (C, C) float32 over H W.
     """
     if min(painting.size) < max(sizes):
         print(f"the painting has only {painting.width} x {painting.height} pixels: a larger one has more to learn from")
@@ -175,22 +182,30 @@ def read_painting(
         pixels = to_tensor(ImageOps.scale(painting, scale, Image.Resampling.LANCZOS))[None]
         features = vgg(pixels, names)
         grams[size] = {name: gram_matrix(features[name])[0] for name in names}
-    return grams, color_statistics(pixels)[0]
+    return grams
 
 
-def painting_style(source: str, vgg: VGG, loss_network: str, layers: Sequence[str], sizes: Sequence[int]) -> Style:
-    """The style of any picture, at a path or web address, named after its file.
+def open_painting(source: str) -> tuple[Image.Image, str]:
+    """A painting, an RGB picture, at a path or web address, and the SHA-256 of its file in hexadecimal.
 
     Raises:
         ImageError: it is not there, or not a picture.
     """
     content = fetch_picture(source)
-    painting = open_upright(io.BytesIO(content), name=source).convert("RGB")
-    grams, colors = read_painting(painting, vgg, layers, sizes)
+    return open_upright(io.BytesIO(content), name=source).convert("RGB"), hashlib.sha256(content).hexdigest()
+
+
+def painting_style(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]) -> Style:
+    """The style of any picture, at a path or web address, named after its file.
+
+    Raises:
+        ImageError: it is not there, or not a picture.
+    """
+    painting, digest = open_painting(source)
     name = picture_name(source)
-    digest = hashlib.sha256(content).hexdigest()
     address = source if on_the_web(source) else Path(source).name
-    return Style(name, name, "unknown", "", address, digest, loss_network, grams, colors)
+    grams = {vgg.identity: read_painting(painting, vgg, layers, sizes)}
+    return Style(name, name, "unknown", "", address, digest, grams)
 
 
 def picture_name(source: str) -> str:
@@ -206,12 +221,12 @@ def write_style(config: DictConfig) -> None:
     """
     if not config.style.image:
         raise UserError("style.image is missing: give the painting's picture, style.image=PATH")
-    check_sides(config, "sizes")
-    check_names(config, "loss.style_layers")
-    source = weights.load(str(config.loss.weights), config.loss.depth)
-    vgg = VGG(source, config.loss.style_layers)
-    style = painting_style(str(config.style.image), vgg, source.identity, config.loss.style_layers, config.sizes)
+    painting, digest = open_painting(str(config.style.image))
+    grams = {}
+    for reading in config.readings:
+        vgg = VGG(weights.load(str(reading.weights), reading.depth), reading.layers)
+        grams[vgg.identity] = read_painting(painting, vgg, reading.layers, reading.sizes)
     described = {name: config.style[name] for name in ("name", "title", "artist", "year", "source")}
     path = Path(str(config.output))
-    replace(style, **described).write(path)
+    Style(**described, sha256=digest, grams=grams).write(path)
     print(f"{config.style.title} as {path}, {path.stat().st_size / 1e6:.2f} MB")

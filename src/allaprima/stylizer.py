@@ -40,8 +40,11 @@ class Stylizer:
 
     @classmethod
     def load(cls, name: str | Path, engine: str | None = None) -> "Stylizer":
-        """Load a network as `load_network` does."""
-        return cls(*load_network(name), engine)
+        """Load a network as `load_network` does. Raises UserError too for one of several paintings."""
+        network, metadata = load_network(name)
+        if metadata.get("styles"):
+            raise UserError(f"{name} is of {metadata['style']['title']}, to train from: train.py init={name}")
+        return cls(network, metadata, engine)
 
     @torch.inference_mode()
     def __call__(

@@ -14,27 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from allaprima.color import color_distance
 from allaprima.errors import UserError
-from allaprima.grid import grid_energy
 from allaprima.losses import PerceptualLoss, Terms
 from allaprima.network_file import write_network
 
 # What a checkpoint keeps of a run beside the weights.
 COUNTS = ("images_seen", "skipped", "seconds", "validation")
+# Of the content weight's lead: how fast it moves, and over how many steps the content distance is averaged.
+LEAD, LEAD_STEPS = 0.05, 20
 
 
 class StyleTransfer(pl.LightningModule):
-    """A network, the objective it is trained on, and how.
+    """A network, the objectives it is trained on, and how.
 
     Args:
-        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
-        loss: the objective.
-        colors: of the painting, (4, 3), see `color_statistics`.
-        color_weight, grid_weight: of `color_distance` and `grid_energy`, which are added to the objective in training
-            alone; 0 leaves them out.
+        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both; of several paintings a `MultiStyle`.
+        losses: the objective towards each painting, by the painting's name.
         metadata: what a checkpoint and the network's file say of themselves.
         settings: what else a run must have in common with the one that it resumes, its seed among it.
+        content_distance: at which training holds every painting's content term, see `lead_content`; None leaves the
+            content weights as they are.
         learning_rate: Adam's, at its height.
         warmup_steps: over which it rises from nothing.
         decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
@@ -45,12 +44,10 @@ class StyleTransfer(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        loss: PerceptualLoss,
-        colors: Tensor,
-        color_weight: float,
-        grid_weight: float,
+        losses: Mapping[str, PerceptualLoss],
         metadata: dict[str, Any],
         settings: dict[str, Any],
+        content_distance: float | None,
         learning_rate: float,
         warmup_steps: int,
         decay_share: float,
@@ -58,9 +55,10 @@ class StyleTransfer(pl.LightningModule):
         teacher: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.loss, self.metadata, self.settings = network, loss, metadata, settings
-        self.color_weight, self.grid_weight = color_weight, grid_weight
-        self.register_buffer("colors", colors, persistent=False)
+        self.network, self.losses, self.metadata, self.settings = network, nn.ModuleDict(losses), metadata, settings
+        self.styles = tuple(losses)
+        self.content_distance = content_distance
+        self.content_means: dict[str, float] = {}
         self.averaged = AveragedModel(network, multi_avg_fn=moving_average(average_decay))
         self.averaged.requires_grad_(False).eval()
         self.teacher = teacher
@@ -92,7 +90,8 @@ class StyleTransfer(pl.LightningModule):
         """Lay out weights as the convolutions want them, and give the loss network the type of the computation."""
         self.to(memory_format=torch.channels_last)
         if self.trainer.precision == "bf16-mixed":
-            self.loss.vgg.features.to(torch.bfloat16)
+            for loss in self.losses.values():
+                loss.vgg.features.to(torch.bfloat16)
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -106,7 +105,8 @@ class StyleTransfer(pl.LightningModule):
         # To the network the photograph is a torus, whose seam it can see: so the seam is not where the borders are.
         shifts = torch.randint(photos.shape[-1], (2,)).tolist()
         photos = photos.roll(shifts, (2, 3))
-        pastiches = self.network(photos)
+        style = self.styles[self.global_step % len(self.styles)]
+        pastiches = self.paint(self.network, photos, style)
         self.images_seen += len(photos) * self.trainer.world_size
         self.skipped += int(skipped.sum())
         self.log("train/skipped_files", float(self.skipped))
@@ -117,13 +117,23 @@ class StyleTransfer(pl.LightningModule):
             self.log("train/distance", distance)
             self.log("distance", distance, prog_bar=True, logger=False)
             return distance
-        terms = self._terms(pastiches, photos)
-        color = color_distance(pastiches, self.colors).mean() if self.color_weight else 0.0
-        grid = grid_energy(pastiches).mean() if self.grid_weight else 0.0
-        self.log_dict({f"train/{name}": value for name, value in terms._asdict().items()})
-        self.log_dict({"train/color": color, "train/grid": grid})
+        terms = self._terms(pastiches, photos, style)
+        logged = terms._asdict() | {"content_weight": self.losses[style].content_weight}
+        self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.log("objective", terms.total, prog_bar=True, logger=False)
-        return terms.total + self.color_weight * color + self.grid_weight * grid
+        if self.content_distance is not None:
+            self._lead_content(style, terms.content.item())
+        return terms.total
+
+    def paint(self, network: nn.Module, photos: Tensor, style: str) -> Tensor:
+        """Pastiches of photographs in the manner of one of the paintings; (B, 3, H, W) in [0, 1] both."""
+        return network(photos, style) if len(self.styles) > 1 else network(photos)
+
+    def _lead_content(self, style: str, content: float) -> None:
+        mean = self.content_means.get(style, content)
+        mean = self.content_means[style] = mean + (content - mean) / LEAD_STEPS
+        loss = self.losses[style]
+        loss.content_weight = led_weight(loss.content_weight, mean, self.content_distance)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Take the weights into their average, and count the seconds of a step with its wait for data."""
@@ -138,17 +148,19 @@ class StyleTransfer(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
         """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
         (photos,) = batch
-        terms = self._terms(self.averaged(photos), photos)
-        self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
+        for style in self.styles:
+            terms = self._terms(self.paint(self.averaged, photos, style), photos, style)
+            self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
 
-    def _terms(self, pastiches: Tensor, photos: Tensor) -> Terms:
-        return self.loss(pastiches, self.loss.content_features(photos.contiguous(memory_format=torch.channels_last)))
+    def _terms(self, pastiches: Tensor, photos: Tensor, style: str) -> Terms:
+        loss = self.losses[style]
+        return loss(pastiches, loss.content_features(photos.contiguous(memory_format=torch.channels_last)))
 
     def on_validation_epoch_end(self) -> None:
         """Keep the means for the network's file."""
         means = self.trainer.callback_metrics
         if not means["val/total"].isfinite():
-            raise UserError("the objective is no number any more: lower optimizer.learning_rate and start anew")
+            raise UserError("the objective is NaN or infinite: lower optimizer.learning_rate and start again")
         self.validation = {name: round(float(means[f"val/{name}"]), 5) for name in ("total", "content", "style", "tv")}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -156,12 +168,20 @@ class StyleTransfer(pl.LightningModule):
         checkpoint["allaprima"] = self.metadata
         checkpoint["settings"] = self.settings
         checkpoint["counts"] = {name: getattr(self, name) for name in COUNTS}
+        checkpoint["content"] = {"weights": self.content_weights(), "means": self.content_means}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counts again, and what the network began with."""
         self.metadata = checkpoint["allaprima"]
         for name, value in checkpoint["counts"].items():
             setattr(self, name, value)
+        self.content_means = checkpoint["content"]["means"]
+        for style, weight in checkpoint["content"]["weights"].items():
+            self.losses[style].content_weight = weight
+
+    def content_weights(self) -> dict[str, float]:
+        """The content weight towards each painting, where training has led it."""
+        return {style: loss.content_weight for style, loss in self.losses.items()}
 
     def write_network(self, path: Path) -> None:
         """Write the averaged network in half precision, with all that is needed to use and to judge it."""
@@ -173,8 +193,22 @@ class StyleTransfer(pl.LightningModule):
             "images_seen": self.images_seen,
             "seconds": round(self.seconds),
             "validation": self.validation,
+            "content_weights": self.content_weights(),
         }
         write_network(path, self.averaged.module, metadata)
+
+
+def led_weight(weight: float, mean: float, distance: float) -> float:
+    """The content weight of the next step: larger where the content distance is too large on average, and smaller.
+
+    One weight would keep a face in one painting and lose it in another; one distance means the same for all.
+
+    Args:
+        weight: of this step.
+        mean: of the content distance over the last steps.
+        distance: where it should be.
+    """
+    return weight * math.exp(LEAD * min(1.0, max(-1.0, mean / distance - 1)))
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -1,5 +1,6 @@
 """One training run from its configuration: a folder, a painting, an objective, a network, a trainer."""
 
+import hashlib
 import logging
 import math
 import os
@@ -17,18 +18,18 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
-from allaprima import networks
 from allaprima.callbacks import ProgressBar, SampleSheet
 from allaprima.checkpoints import WholeCheckpoints
 from allaprima.data.module import Photographs
 from allaprima.distillation import load_teacher, weights_sha256
 from allaprima.errors import UserError
 from allaprima.images import write_atomically
+from allaprima.losses import PerceptualLoss
 from allaprima.memory import keep_freed_memory
-from allaprima.objective import check_objective, load_objective
+from allaprima.objective import check_objective, load_objective, load_several
 from allaprima.precision import fastest_precision
-from allaprima.settings import SMALLEST_SIDE, check_number, check_seed, check_switch, check_whole, typed
-from allaprima.start import initial_network
+from allaprima.settings import SMALLEST_SIDE, check_names, check_number, check_seed, check_switch, check_whole, typed
+from allaprima.start import initial_network, new_network
 from allaprima.style import Style
 from allaprima.training import StyleTransfer
 
@@ -65,12 +66,13 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     keep_freed_memory()
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
-    style, loss = load_objective(config.loss, config.style)
+    style, losses = training_objectives(config)
     metadata = {
         "network": OmegaConf.to_container(config.network),
         "style": {name: getattr(style, name) for name in ("name", "title", "artist", "year", "source", "sha256")},
         "style_size": config.style.size,
-        "loss_network": loss.vgg.identity,
+        "styles": list(losses) if config.styles else None,
+        "loss_network": next(iter(losses.values())).vgg.identity,
         "loss": OmegaConf.to_container(config.loss, resolve=True),
         "teacher": Path(str(config.teacher)).stem if config.teacher else None,
     }
@@ -83,14 +85,14 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     settings["photographs"] = len(data.photos)
     checkpoint = find_checkpoint(config, metadata, settings)
     if checkpoint:
-        network, start = networks.build(**config.network), "where it stopped"
+        network, start = new_network(config), "where it stopped"
     else:
         network, ancestor = initial_network(config, style)
         metadata["init"], start = ancestor, "random weights"
         if ancestor:
             start = f"{'a part of ' if ancestor['pruned'] else ''}the network of {ancestor['style']}"
-    added = style.colors, config.loss.color_weight, config.loss.grid_weight
-    module = StyleTransfer(network, loss, *added, metadata, settings, **config.optimizer, teacher=teacher)
+    distance = config.loss.content_distance
+    module = StyleTransfer(network, losses, metadata, settings, distance, **config.optimizer, teacher=teacher)
     folder = checkpoint.parents[1] if checkpoint else new_folder(Path(str(config.runs)), style.name)
     if not checkpoint:
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
@@ -126,8 +128,10 @@ def check_settings(config: DictConfig) -> None:
         check_whole(config, "network.hidden", least=1)
     check_seed(config)
     check_objective(config)
-    check_number(config, "loss.color_weight")
-    check_number(config, "loss.grid_weight")
+    if config.loss.content_distance is not None:
+        check_number(config, "loss.content_distance")
+    if config.styles is not None:
+        check_names(config, "styles")
     check_number(config, "network.grain")
     check_number(config, "network.painting_grain")
     check_number(config, "optimizer.learning_rate")
@@ -147,6 +151,28 @@ def check_settings(config: DictConfig) -> None:
             check_whole(config, "trainer.devices", least=1, most=torch.cuda.device_count())
     else:
         check_whole(config, "trainer.devices", least=1)
+
+
+def training_objectives(config: DictConfig) -> tuple[Style, dict[str, PerceptualLoss]]:
+    """What a run is of, and the objective towards each of its paintings, by name: one, or those of `styles`.
+
+    Raises:
+        UserError: a painting and the loss network do not go together, or a painting is named twice.
+    """
+    if not config.styles:
+        style, loss = load_objective(config.loss, config.style)
+        return style, {style.name: loss}
+    styles, losses = load_several(config.loss, config.styles, config.style.size)
+    named = {style.name: loss for style, loss in zip(styles, losses, strict=True)}
+    if len(named) < len(styles):
+        raise UserError(f"styles={config.styles}: name each painting once")
+    return several(styles), named
+
+
+def several(styles: Sequence[Style]) -> Style:
+    """Several paintings under one name, `base`."""
+    digest = hashlib.sha256("".join(style.sha256 for style in styles).encode()).hexdigest()
+    return Style("base", f"{len(styles)} paintings", "several painters", "", "", digest, {})
 
 
 def steps(trainer: DictConfig) -> int:

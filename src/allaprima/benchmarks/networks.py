@@ -1,4 +1,7 @@
-"""How near the carried networks come to their paintings, and how far they go from the photographs."""
+"""How near the bundled networks come to their paintings, and how far they go from the photographs, by two judges."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig
@@ -9,46 +12,86 @@ from allaprima.data.photos import held_out_photos
 from allaprima.images import at_short_side, read_picture
 from allaprima.losses import gram_matrix, relative_content, relative_style
 from allaprima.network_file import load_network
-from allaprima.objective import check_objective
-from allaprima.settings import SMALLEST_SIDE, check_whole
+from allaprima.settings import SMALLEST_SIDE, check_names, check_whole
 from allaprima.shipped import shipped_names
-from allaprima.style import shipped_style
-from allaprima.vgg import VGG, canonical_name
+from allaprima.style import Style, shipped_style
+from allaprima.vgg import VGG
+
+# Style layers and content layer, by the depth of the VGG.
+LAYERS = {
+    19: (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "relu4_2"),
+    16: (("relu1_2", "relu2_2", "relu3_3", "relu4_3"), "relu3_3"),
+}
+
+
+class Distances(NamedTuple):
+    """Relative distances of a picture: of its Gram matrices from the painting's, of its features from the photograph's.
+
+    `style` is the mean of `layers`, each |G - A|^2 / |A|^2; `content` is |F - P|^2 / |P|^2.
+    """
+
+    style: float
+    content: float
+    layers: list[float]
+
+
+class Judge:
+    """A loss network of the papers with its layers: VGG-19, or VGG-16, which no bundled network was trained on.
+
+    Args:
+        depth: 19 or 16.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self.layers, self.content = LAYERS[depth]
+        self.vgg = VGG(weights.load("caffe", depth), [*self.layers, self.content])
+
+    @torch.no_grad()
+    def __call__(self, pastiche: Tensor, photo: Tensor, style: Style, size: int) -> Distances:
+        """Judge a pastiche of a photograph, (1, 3, H, W) in [0, 1] both, by the painting as read at `size` pixels."""
+        targets = style.targets(self.vgg.identity, self.layers, size)
+        found = self.vgg(pastiche, [*self.layers, self.content])
+        photographed = self.vgg(photo, [self.content])[self.content]
+        layers = [relative_style(gram_matrix(found[layer]), target).item() for layer, target in targets.items()]
+        content = relative_content(found[self.content], photographed).item()
+        return Distances(sum(layers) / len(layers), content, layers)
+
+
+def mean(distances: Sequence[Distances]) -> Distances:
+    """The mean over photographs."""
+    rows = torch.tensor([[each.style, each.content, *each.layers] for each in distances]).mean(0).tolist()
+    return Distances(rows[0], rows[1], rows[2:])
 
 
 @torch.no_grad()
 def benchmark_networks(config: DictConfig) -> None:
-    """Print for every carried network the relative distances of photographs and pastiches, in float32.
+    """Print for every bundled network the distances of photographs and pastiches by both judges, in float32.
 
     Raises:
-        UserError: `benchmark.photos` is no folder of photographs, one of them cannot be read, or the paintings were
-            not read with that loss network.
+        UserError: `benchmark.photos` is no folder of photographs, one of them cannot be read, or a package is missing.
     """
+    benchmark = config.benchmark
     check_whole(config, "benchmark.size", least=SMALLEST_SIDE)
-    photos = held_out_photos(config.benchmark.photos)
-    check_objective(config)
-    source = weights.load(str(config.loss.weights), config.loss.depth)
-    layers = [canonical_name(layer, config.loss.depth) for layer in config.loss.style_layers]
-    vgg = VGG(source, [*layers, *config.loss.content_layers])
-    print(f"relative distances by {source.identity}, {len(photos)} photographs, short side {config.benchmark.size}")
-    print(f"{'':24}{'style of photo':>15}{'of pastiche':>13}{'ratio':>7}{'worst':>7}{'content':>9}")
-    for name in shipped_names("models"):
+    if benchmark.networks is not None:
+        check_names(config, "benchmark.networks")
+    names = benchmark.networks or [name for name in shipped_names("models") if not load_network(name)[1].get("styles")]
+    photos = [
+        at_short_side(read_picture(path).image[None], benchmark.size) for path in held_out_photos(benchmark.photos)
+    ]
+    judges = {depth: Judge(depth) for depth in (19, 16)}
+    print(f"{len(photos)} photographs, short side {benchmark.size}, paintings at {benchmark.style_size}")
+    print(
+        f"{'':40}{'VGG-19 style':>13}{'content':>9}{'of photo':>10}{'VGG-16 style':>14}{'content':>9}{'of photo':>10}"
+    )
+    for name in names:
         network, metadata = load_network(name)
         network.eval()
-        targets = shipped_style(metadata["style"]["name"]).targets(source.identity, layers, metadata["style_size"])
-        rows = []
-        for path in photos:
-            photo = at_short_side(read_picture(path).image[None], config.benchmark.size)
-            pastiche = network(photo)
-            mine, theirs = (vgg(image, [*layers, *config.loss.content_layers]) for image in (pastiche, photo))
-            content = sum(relative_content(mine[layer], theirs[layer]) for layer in config.loss.content_layers)
-            rows.append(torch.cat([mean_style(theirs, targets), mean_style(mine, targets), content]))
-        before, after, content = torch.stack(rows).T
-        ratio, worst = after.mean() / before.mean(), (after / before).max()
-        print(f"{name:24}{before.mean():15.3f}{after.mean():13.3f}{ratio:7.2f}{worst:7.2f}{content.mean():9.2f}")
-
-
-def mean_style(features: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-    """Mean over the style layers of the relative style distance: (B,)."""
-    distances = [relative_style(gram_matrix(features[layer]), target) for layer, target in targets.items()]
-    return torch.stack(distances).mean(0)
+        style = shipped_style(metadata["style"]["name"])
+        pastiches = [network(photo) for photo in photos]
+        columns = f"{name:40}"
+        for judge in judges.values():
+            size = benchmark.style_size
+            own = mean([judge(photo, photo, style, size) for photo in photos])
+            painted = mean([judge(*pair, style, size) for pair in zip(pastiches, photos, strict=True)])
+            columns += f"{painted.style:13.3f}{painted.content:9.2f}{painted.style / own.style:9.0%} "
+        print(columns.rstrip(), flush=True)

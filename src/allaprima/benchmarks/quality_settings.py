@@ -13,7 +13,7 @@ from allaprima.style import Style
 
 SETTINGS = "settings.yaml"
 # What the plain loop takes no notice of.
-ONLY_OURS = {"data": ("size", "batch_size", "validation_size"), "loss": ("color_weight", "grid_weight")}
+ONLY_OURS = {"data": ("size", "batch_size", "validation_size"), "loss": ("content_distance",)}
 
 
 def plain_settings(config: DictConfig, style: Style) -> dict[str, Any]:

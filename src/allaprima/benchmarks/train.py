@@ -66,9 +66,8 @@ def trainer_steps(config: DictConfig) -> Measured:
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
     style, loss = load_objective(config.loss, config.style)
-    added = style.colors, config.loss.color_weight, config.loss.grid_weight
     network = networks.build(**config.network)
-    module = StyleTransfer(network, loss, *added, {}, {"seed": config.seed}, **config.optimizer)
+    module = StyleTransfer(network, {style.name: loss}, {}, {"seed": config.seed}, None, **config.optimizer)
     times = StepTimes()
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -12,6 +12,9 @@ OVERSAMPLING = 2
 SHAPES = 220
 SMALLEST_RADIUS = 0.02  # of the picture's side
 LARGEST_RADIUS = 0.7
+# Shares of the pictures with a sky, soft and nearly even, and with a dark mass: networks meet both in photographs, and
+# learn there what to do with a place that has hardly any detail.
+SKIES, SHADOWS = 0.4, 0.3
 
 
 def draw_leaves(rng: Generator, size: int) -> Image.Image:
@@ -36,7 +39,12 @@ def draw_leaves(rng: Generator, size: int) -> Image.Image:
     color, surface = (
         np.asarray(picture.resize((size, size), Image.Resampling.BOX), np.float32) / 255 for picture in (paint, matter)
     )
-    return Image.fromarray(_shade(rng, color, surface))
+    shaded = _shade(rng, color, surface)
+    if rng.random() < SKIES:
+        shaded = _under_a_sky(rng, shaded, colors)
+    if rng.random() < SHADOWS:
+        shaded *= _shadow(rng, size)
+    return Image.fromarray((np.clip(shaded, 0, 1) * 255).astype(np.uint8))
 
 
 def _palette(rng: Generator) -> np.ndarray:
@@ -103,8 +111,30 @@ def _shade(rng: Generator, color: np.ndarray, surface: np.ndarray) -> np.ndarray
     shading = (slope_x - 0.5) * x + (slope_y - 0.5) * x[:, None]
     grain = sum(_smooth_noise(rng, size, cells) / cells**0.5 for cells in (size, size // 2, size // 4, size // 8))
     light = 1 + 0.6 * shading + 0.15 * _smooth_noise(rng, size, 4) + 0.6 * texture * grain
-    shaded = color * np.clip(light, 0.1, 2)[..., None]
-    return (np.clip(shaded, 0, 1) * 255).astype(np.uint8)
+    return np.clip(color * np.clip(light, 0.1, 2)[..., None], 0, 1)
+
+
+def _under_a_sky(rng: Generator, picture: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    size = picture.shape[0]
+    height = np.linspace(0, 1, size, dtype=np.float32)[:, None]
+    above, below = (np.clip(each / 255 + rng.uniform(0, 0.3), 0, 1) for each in rng.choice(colors, 2))
+    clear = above + (below - above) * height[..., None]
+    cover = np.clip(0.5 + rng.uniform(-0.6, 0.4) + rng.uniform(0.2, 0.8) * _clouds(rng, size), 0, 1)[..., None]
+    sky = clear + cover * (rng.uniform(0.3, 1) - clear)
+    horizon = rng.uniform(0.2, 0.9) + 0.1 * _clouds(rng, size)
+    seen = np.clip((horizon - height) * size / 2, 0, 1)[..., None]  # two pixels of transition
+    return (picture + seen * (sky - picture)).astype(np.float32)
+
+
+def _shadow(rng: Generator, size: int) -> np.ndarray:
+    edge, depth = rng.uniform(0.02, 0.5), rng.uniform(0.05, 0.4)
+    lit = np.clip(0.5 + (_smooth_noise(rng, size, 3) + rng.uniform(-0.5, 1)) / edge, 0, 1)
+    return (depth + (1 - depth) * lit)[..., None].astype(np.float32)
+
+
+def _clouds(rng: Generator, size: int) -> np.ndarray:
+    # Noise whose amplitude falls with frequency, as that of clouds and of photographs does (Field 1987).
+    return sum(_smooth_noise(rng, size, cells) * 2 / cells for cells in (2, 4, 8, 16, 32, 64))
 
 
 def _smooth_noise(rng: Generator, size: int, cells: int) -> np.ndarray:
