@@ -4,7 +4,7 @@ import sys
 
 from omegaconf import DictConfig
 
-from allaprima.command import run
+from allaprima.cli import run
 
 
 def main(config: DictConfig) -> None:

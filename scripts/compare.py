@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from allaprima.command import run
+from allaprima.cli import run
 
 
 def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
-    from allaprima.comparison_run import compare
+    from allaprima.commands.compare import compare
 
     compare(config)
 

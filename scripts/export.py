@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from allaprima.command import run
+from allaprima.cli import run
 
 
 def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
-    from allaprima.exporting import export
+    from allaprima.commands.export import export
 
     export(config)
 

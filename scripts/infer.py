@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from allaprima.command import run
+from allaprima.cli import run
 
 
 def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
-    from allaprima.painting import paint_files
+    from allaprima.commands.infer import paint_files
 
     paint_files(config)
 

@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from allaprima.command import run
+from allaprima.cli import run
 
 
 def main(config: DictConfig) -> None:
     """Import late: a wrong option should not wait for PyTorch."""
-    from allaprima.optimizer_run import optimize_file
+    from allaprima.commands.optimize import optimize_file
 
     optimize_file(config)
 

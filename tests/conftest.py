@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from allaprima import weights
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
-from allaprima.vgg import VGG
+from allaprima.losses import vgg_weights
+from allaprima.losses.vgg import VGG
 
 TOP = Path(__file__).parents[1]
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each of the processes
@@ -20,7 +20,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @pytest.fixture(scope="session")
 def caffe():
-    return weights.load("caffe")
+    return vgg_weights.load("caffe")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from allaprima import networks
 from allaprima.benchmarks import quality
 from allaprima.benchmarks.quality import Point, speedup
 from allaprima.data.photos import packaged_photos
-from allaprima.network_file import load_network, write_network
+from allaprima.networks.files import load_network, write_network
 
 from .conftest import TOP
 from .test_training import SMALL

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from allaprima.commands.train import find_checkpoint
 from allaprima.data.photos import find_photos, packaged_photos
 from allaprima.errors import UserError
-from allaprima.images import read_picture
-from allaprima.network_file import load_network
-from allaprima.shipped import shipped_names
-from allaprima.training_run import find_checkpoint
+from allaprima.media.bundled import bundled_names
+from allaprima.media.images import read_picture
+from allaprima.networks.files import load_network
 
 from .conftest import TOP
 from .test_training import SMALL, configuration
@@ -69,7 +69,7 @@ def test_the_readmes_ways_to_train(typed, workplace):
     assert any("resume=last" in line for line in commands)
     for line in dict.fromkeys(commands):
         newest = max(workplace.glob("runs/kandinsky/*"), key=lambda folder: folder.stat().st_mtime)
-        carried = any(f"init={name} " in line for name in shipped_names("models"))  # whose width is not to be changed
+        carried = any(f"init={name} " in line for name in bundled_names("models"))  # whose width is not to be changed
         small = [setting for setting in SMALL if not (carried and setting.startswith("network."))]
         result = typed(line.replace("DATE_TIME", newest.name), *small, "trainer.max_steps=4")
         if "resume=last" in line:

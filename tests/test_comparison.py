@@ -8,14 +8,14 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 from safetensors import safe_open
 
-from allaprima import comparison_run
-from allaprima.comparison import Descent, Painted, Race, by_size, median_worth, race, worth
-from allaprima.comparison_page import time_rows, worth_rows
-from allaprima.comparison_run import compare
+from allaprima.commands import compare as comparison_run
+from allaprima.commands.compare import compare
+from allaprima.commands.train import train
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
-from allaprima.losses import PerceptualLoss, Terms, gram_matrix, total_variation
-from allaprima.training_run import train
+from allaprima.evaluation.comparison import Descent, Painted, Race, by_size, median_worth, race, worth
+from allaprima.evaluation.report import time_rows, worth_rows
+from allaprima.losses.perceptual import PerceptualLoss, Terms, gram_matrix, total_variation
 
 from .conftest import TOP
 from .test_training import SMALL

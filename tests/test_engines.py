@@ -8,15 +8,17 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from allaprima import engines, exporting, networks
-from allaprima.comparison_run import network_objective
+from allaprima import networks
+from allaprima.commands.compare import network_objective
+from allaprima.commands.export import export
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
 from allaprima.errors import UserError
-from allaprima.exporting import export, psnr
-from allaprima.images import at_short_side, read_picture
-from allaprima.network_file import load_network, write_network
-from allaprima.quantization import INT8
-from allaprima.stylizer import Stylizer
+from allaprima.inference import engines, exporters
+from allaprima.inference.exporters import psnr
+from allaprima.inference.quantization import INT8
+from allaprima.inference.stylizer import Stylizer
+from allaprima.media.images import at_short_side, read_picture
+from allaprima.networks.files import load_network, write_network
 
 from .conftest import TOP
 
@@ -110,7 +112,8 @@ def test_signals_still_arrive_after_two_networks_came_and_went():
     pytest.importorskip("openvino")
     program = """
 import signal
-from allaprima import engines, networks
+from allaprima.inference import engines
+from allaprima import networks
 
 signal.signal(signal.SIGCHLD, lambda *_: print("arrived"))
 first, second = (engines.openvino_engine(networks.build("realtime", width=8, blocks=1)) for _ in range(2))
@@ -174,11 +177,11 @@ def test_a_network_that_paints_something_else_is_not_written(tmp_path, monkeypat
     assert not (tmp_path / "out").exists()
     torch.nn.init.constant_(network.layers[-2].bias, 0)
     write_network(path, network, metadata)
-    monkeypatch.setattr(exporting, "LEAST_DECIBELS", 1000)
+    monkeypatch.setattr(exporters, "LEAST_DECIBELS", 1000)
     with pytest.raises(RuntimeError, match="differs"):
         export(config)
     if not engines.not_installed(INT8):
-        monkeypatch.setattr(exporting, "LEAST_DECIBELS_INT8", 1000)
+        monkeypatch.setattr(exporters, "LEAST_DECIBELS_INT8", 1000)
         with pytest.raises(UserError, match="too coarse"):
             export(OmegaConf.merge(config, {"int8": True}))
     assert not (tmp_path / "out").exists()

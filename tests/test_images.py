@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from allaprima.images import ImageError, Picture, read_picture, write_picture
+from allaprima.errors import ImageError
+from allaprima.media.images import Picture, read_picture, write_picture
 
 
 def gradient(height=20, width=30):

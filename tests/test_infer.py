@@ -7,11 +7,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from allaprima.commands.infer import paint_files
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
-from allaprima.images import read_picture
-from allaprima.painting import paint_files
-from allaprima.stylizer import Stylizer
+from allaprima.inference.stylizer import Stylizer
+from allaprima.media.images import read_picture
 
 from .conftest import TOP
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from allaprima import losses
 from allaprima.errors import UserError
-from allaprima.losses import PerceptualLoss, gram_matrix
+from allaprima.losses import perceptual as losses
+from allaprima.losses.perceptual import PerceptualLoss, gram_matrix
 
 
 def test_content_golden_numbers():

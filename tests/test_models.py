@@ -7,14 +7,14 @@ from hydra import compose, initialize_config_dir
 
 from allaprima.benchmarks import benchmark
 from allaprima.benchmarks.networks import Judge
-from allaprima.shipped import shipped_names
-from allaprima.style import shipped_style
-from allaprima.stylizer import Stylizer
+from allaprima.inference.stylizer import Stylizer
+from allaprima.losses.style import bundled_style
+from allaprima.media.bundled import bundled_names
 
 from .conftest import TOP
 
-NAMES = [name for name in shipped_names("models") if not name.endswith("_realtime")]
-REALTIME = [name for name in shipped_names("models") if name.endswith("_realtime")]
+NAMES = [name for name in bundled_names("models") if not name.endswith("_realtime")]
+REALTIME = [name for name in bundled_names("models") if name.endswith("_realtime")]
 
 
 loaded = functools.cache(Stylizer.load)
@@ -27,7 +27,7 @@ def judge():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name, judge, held_out):
-    style = shipped_style(name)
+    style = bundled_style(name)
     for photo in held_out.split(1):
         before, after = (judge(picture, photo, style, 384) for picture in (photo, loaded(name)(photo)))
         assert after.style < 0.5 * before.style
@@ -62,7 +62,7 @@ def steps_behind(metadata):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_says_where_it_comes_from(name, caffe):
     metadata = loaded(name).metadata
-    style = shipped_style(name)
+    style = bundled_style(name)
     assert metadata["style"]["sha256"] == style.sha256 and metadata["style"]["title"] == style.title
     assert metadata["loss_network"] == caffe.identity
     assert steps_behind(metadata) >= 2000 and metadata["images_seen"] >= metadata["steps"]

@@ -10,15 +10,15 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from allaprima.commands.objective import fast_on_cpu, load_objective
+from allaprima.commands.optimize import optimize_file
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
-from allaprima.images import at_short_side, read_picture
-from allaprima.losses import PerceptualLoss, Terms
-from allaprima.objective import fast_on_cpu, load_objective
-from allaprima.optimizer import METHODS, Iteration, optimize
-from allaprima.optimizer_run import optimize_file
-from allaprima.style import shipped_style
-from allaprima.vgg import VGG
+from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.style import bundled_style
+from allaprima.losses.vgg import VGG
+from allaprima.media.images import at_short_side, read_picture
+from allaprima.optimization.image import METHODS, Iteration, optimize
 
 from .conftest import STYLE_LAYERS, TOP
 
@@ -56,7 +56,7 @@ def descent(loss, photo, start, method, iterations):
 @pytest.mark.parametrize("start", ["photo", "noise"])
 def test_the_objective_falls_from_each_window_of_ten_to_the_next(vgg, caffe, held_out, method, start):
     photo = held_out[1:2, :, ::4, ::4].contiguous()
-    grams = shipped_style("kandinsky").targets(caffe.identity, STYLE_LAYERS, 256)
+    grams = bundled_style("kandinsky").targets(caffe.identity, STYLE_LAYERS, 256)
     loss = PerceptualLoss(vgg, grams, ["relu3_1"], "relative", 0.2, 1.0, 0.1)
     totals = descent(loss, photo, photo if start == "photo" else torch.rand_like(photo), method, 40)
     assert len(totals) == 41
@@ -67,7 +67,7 @@ def test_the_objective_falls_from_each_window_of_ten_to_the_next(vgg, caffe, hel
 
 def test_an_iteration_tells_the_truth_about_its_picture(vgg, caffe, held_out):
     photo = held_out[:1, :, ::4, ::4].contiguous()
-    grams = shipped_style("udnie").targets(caffe.identity, STYLE_LAYERS, 256)
+    grams = bundled_style("udnie").targets(caffe.identity, STYLE_LAYERS, 256)
     loss = PerceptualLoss(vgg, grams, ["relu3_1"], "relative", 0.2, 1.0, 0.1)
     seen = []
     for method in METHODS:
@@ -102,7 +102,7 @@ def test_the_picture_has_the_photographs_size_and_alpha_and_shows_how_it_came_to
 
 
 def test_however_long_it_takes_the_animation_has_so_many_frames(paint, monkeypatch):
-    monkeypatch.setattr("allaprima.optimizer_run.MOST_FRAMES", 4)
+    monkeypatch.setattr("allaprima.commands.optimize.MOST_FRAMES", 4)
     written = paint("scales=[32]", "show_every=1")
     with Image.open(written.with_name("photo_kandinsky_progress.webp")) as animation:
         assert 3 <= animation.n_frames <= 5
@@ -116,7 +116,7 @@ def test_the_finer_scale_begins_with_what_the_coarser_reached(paint, monkeypatch
         red = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1).expand_as(photo)
         return Iteration(1, 1, 0.0, None, red)
 
-    monkeypatch.setattr("allaprima.optimizer_run.optimize", painted_red)
+    monkeypatch.setattr("allaprima.optimization.multiscale.optimize", painted_red)
     paint("scales=[32,48]")
     coarse, fine = begun
     assert coarse.shape[-2:] == (32, 48) and fine.shape[-2:] == (48, 72)
@@ -233,7 +233,7 @@ def test_mistakes_are_told_in_one_line(refused):
 
 def test_the_fast_number_type_reaches_what_float32_does(caffe, held_out):
     photo = held_out[1:2, :, ::4, ::4].contiguous()
-    grams = shipped_style("kandinsky").targets(caffe.identity, STYLE_LAYERS, 256)
+    grams = bundled_style("kandinsky").targets(caffe.identity, STYLE_LAYERS, 256)
     exact, fast = (
         PerceptualLoss(VGG(caffe, STYLE_LAYERS), grams, ["relu3_1"], "relative", 0.2, 1.0, 0.1) for _ in range(2)
     )

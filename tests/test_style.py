@@ -8,12 +8,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from allaprima.errors import UserError
-from allaprima.images import ImageError
-from allaprima.losses import gram_matrix
-from allaprima.objective import load_objective
-from allaprima.shipped import shipped_names
-from allaprima.style import painting_style, read_style, shipped_style
+from allaprima.commands.objective import load_objective
+from allaprima.errors import ImageError, UserError
+from allaprima.losses.perceptual import gram_matrix
+from allaprima.losses.style import bundled_style, painting_style, read_style
+from allaprima.media.bundled import bundled_names
 
 from .conftest import STYLE_LAYERS, TOP
 
@@ -59,7 +58,7 @@ def test_a_painting_is_read_at_the_size_asked_for(vgg, caffe, tmp_path, capsys, 
 
 
 def test_eleven_paintings_are_bundled():
-    assert set(shipped_names("models/styles")) == BUNDLED
+    assert set(bundled_names("models/styles")) == BUNDLED
 
 
 @pytest.mark.parametrize("name", sorted(BUNDLED))
@@ -77,7 +76,7 @@ def test_a_bundled_painting_has_what_the_three_objectives_need(name):
 
 
 def test_the_wrong_loss_network_size_or_layer_is_refused(caffe):
-    style = shipped_style("kandinsky")
+    style = bundled_style("kandinsky")
     with pytest.raises(UserError, match="was read with caffe-vgg"):
         style.targets("imagenet-vgg16-0", STYLE_LAYERS, 256)
     with pytest.raises(UserError, match="256, 384, 512"):
@@ -88,7 +87,7 @@ def test_the_wrong_loss_network_size_or_layer_is_refused(caffe):
 
 def test_what_is_no_style_is_refused(tmp_path):
     with pytest.raises(UserError, match="take one of edtaonisl, great_wave"):
-        shipped_style("mona_lisa")
+        bundled_style("mona_lisa")
     (tmp_path / "noise.safetensors").write_bytes(b"noise")
     with pytest.raises(UserError, match="not a style file"):
         read_style(tmp_path / "noise.safetensors")

@@ -19,16 +19,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 
-from allaprima import training_run as run
+from allaprima.commands import train as run
 from allaprima.data.photos import packaged_photos
-from allaprima.errors import UserError
-from allaprima.images import read_picture
-from allaprima.network_file import load_network, write_network
-from allaprima.settings import typed
-from allaprima.start import initial_network
-from allaprima.style import shipped_style
-from allaprima.stylizer import Stylizer
-from allaprima.training import LEAD, led_weight, moving_average, rate_share, step_seed
+from allaprima.errors import UserError, typed
+from allaprima.inference.stylizer import Stylizer
+from allaprima.losses.style import bundled_style
+from allaprima.media.images import read_picture
+from allaprima.networks.files import load_network, write_network
+from allaprima.training.initialization import initial_network
+from allaprima.training.module import LEAD, led_weight, moving_average, rate_share, step_seed
 
 from .conftest import TOP
 
@@ -329,7 +328,7 @@ def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
 )
 def test_a_run_begins_with_the_base_network(overrides, start):
     config = configuration(*overrides)
-    _, ancestor = initial_network(config, shipped_style(config.style.name))
+    _, ancestor = initial_network(config, bundled_style(config.style.name))
     assert (ancestor and (ancestor["style"], ancestor["pruned"])) == start
 
 
@@ -338,7 +337,7 @@ def test_a_painting_of_the_base_network_begins_with_its_own_norms_another_with_t
     base, metadata = load_network("base/johnson")
     photos = torch.rand(1, 3, 32, 32)
     known, unknown = metadata["styles"][0], "of nobody"
-    style = shipped_style(known)
+    style = bundled_style(known)
     network, _ = initial_network(configuration(f"style={known}", "network.painting_grain=0"), style)
     base.network.grain = network.grain = torch.nn.Identity()
     assert torch.allclose(network.eval()(photos), base.eval()(photos, known), atol=1e-5)

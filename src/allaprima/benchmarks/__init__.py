@@ -10,7 +10,7 @@ from allaprima.benchmarks.quality import benchmark_quality
 from allaprima.benchmarks.scales import benchmark_scales
 from allaprima.benchmarks.tradeoff import benchmark_tradeoff
 from allaprima.benchmarks.train import benchmark_train
-from allaprima.objective import check_objective
+from allaprima.commands.objective import check_objective
 
 BENCHMARKS = {
     "train": benchmark_train,

@@ -15,18 +15,19 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from allaprima import engines, networks
+from allaprima import networks
 from allaprima.benchmarks.latency import latencies
 from allaprima.benchmarks.peak import matrix_peaks
 from allaprima.benchmarks.plain import plain_johnson
 from allaprima.benchmarks.turns import apart, in_turn
+from allaprima.commands.checks import SMALLEST_SIDE, check_whole
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.errors import UserError
-from allaprima.exporting import psnr
-from allaprima.memory import keep_freed_memory
-from allaprima.network_file import load_network
-from allaprima.quantization import INT8, int8_engine
-from allaprima.settings import SMALLEST_SIDE, check_whole
+from allaprima.hardware import keep_freed_memory
+from allaprima.inference import engines
+from allaprima.inference.exporters import psnr
+from allaprima.inference.quantization import INT8, int8_engine
+from allaprima.networks.files import load_network
 
 VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
 PHOTO = 256

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from allaprima.engines import Paint
+from allaprima.inference.engines import Paint
 
 WARM_UP = 3
 

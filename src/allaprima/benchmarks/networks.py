@@ -7,15 +7,15 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from allaprima import weights
+from allaprima.commands.checks import SMALLEST_SIDE, check_names, check_whole
 from allaprima.data.photos import held_out_photos
-from allaprima.images import at_short_side, read_picture
-from allaprima.losses import gram_matrix, relative_content, relative_style
-from allaprima.network_file import load_network
-from allaprima.settings import SMALLEST_SIDE, check_names, check_whole
-from allaprima.shipped import shipped_names
-from allaprima.style import Style, shipped_style
-from allaprima.vgg import VGG
+from allaprima.losses import vgg_weights
+from allaprima.losses.perceptual import gram_matrix, relative_content, relative_style
+from allaprima.losses.style import Style, bundled_style
+from allaprima.losses.vgg import VGG
+from allaprima.media.bundled import bundled_names
+from allaprima.media.images import at_short_side, read_picture
+from allaprima.networks.files import load_network
 
 # Style layers and content layer, by the depth of the VGG.
 LAYERS = {
@@ -44,7 +44,7 @@ class Judge:
 
     def __init__(self, depth: int) -> None:
         self.layers, self.content = LAYERS[depth]
-        self.vgg = VGG(weights.load("caffe", depth), [*self.layers, self.content])
+        self.vgg = VGG(vgg_weights.load("caffe", depth), [*self.layers, self.content])
 
     @torch.no_grad()
     def __call__(self, pastiche: Tensor, photo: Tensor, style: Style, size: int) -> Distances:
@@ -74,7 +74,7 @@ def benchmark_networks(config: DictConfig) -> None:
     check_whole(config, "benchmark.size", least=SMALLEST_SIDE)
     if benchmark.networks is not None:
         check_names(config, "benchmark.networks")
-    names = benchmark.networks or [name for name in shipped_names("models") if not load_network(name)[1].get("styles")]
+    names = benchmark.networks or [name for name in bundled_names("models") if not load_network(name)[1].get("styles")]
     photos = [
         at_short_side(read_picture(path).image[None], benchmark.size) for path in held_out_photos(benchmark.photos)
     ]
@@ -86,7 +86,7 @@ def benchmark_networks(config: DictConfig) -> None:
     for name in names:
         network, metadata = load_network(name)
         network.eval()
-        style = shipped_style(metadata["style"]["name"])
+        style = bundled_style(metadata["style"]["name"])
         pastiches = [network(photo) for photo in photos]
         columns = f"{name:40}"
         for judge in judges.values():

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from allaprima.benchmarks.plain import plain_descent
 from allaprima.benchmarks.turns import in_turn
+from allaprima.commands.checks import SMALLEST_SIDE, check_whole
+from allaprima.commands.objective import fast_on_cpu, load_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
-from allaprima.losses import PerceptualLoss
-from allaprima.memory import keep_freed_memory
-from allaprima.objective import fast_on_cpu, load_objective
-from allaprima.optimizer import Iteration, optimize
-from allaprima.precision import fastest_precision
-from allaprima.settings import SMALLEST_SIDE, check_whole
+from allaprima.hardware import fastest_precision, keep_freed_memory
+from allaprima.losses.perceptual import PerceptualLoss
+from allaprima.optimization.image import Iteration, optimize
 
 
 def plain_result(config: DictConfig) -> tuple[float, float]:

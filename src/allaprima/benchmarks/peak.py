@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from allaprima.precision import fastest_precision
+from allaprima.hardware import fastest_precision
 
 MATRIX = 4096  # rows and columns
 PRODUCTS = 5

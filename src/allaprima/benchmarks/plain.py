@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from allaprima.errors import UserError
-from allaprima.losses import PerceptualLoss
+from allaprima.losses.perceptual import PerceptualLoss
 
 
 def check_plain(config: DictConfig) -> None:

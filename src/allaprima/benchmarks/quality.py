@@ -19,18 +19,18 @@ from tqdm import tqdm
 from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.benchmarks.quality_settings import our_settings, plain_settings, with_machine, write_settings
 from allaprima.benchmarks.turns import apart
-from allaprima.checkpoints import write_state
+from allaprima.commands.checks import SMALLEST_SIDE, check_sides, check_whole
+from allaprima.commands.objective import load_objective
+from allaprima.commands.train import LAST, check_settings, train
 from allaprima.data.module import Photographs
-from allaprima.distillation import load_teacher
 from allaprima.errors import UserError
-from allaprima.figures import encoded, picture_table
-from allaprima.images import write_atomically
-from allaprima.losses import PerceptualLoss
-from allaprima.objective import load_objective
-from allaprima.settings import SMALLEST_SIDE, check_sides, check_whole
-from allaprima.start import ancestors, initial_network
-from allaprima.training import StyleTransfer
-from allaprima.training_run import LAST, check_settings, train
+from allaprima.evaluation.figures import encoded, picture_table
+from allaprima.losses.perceptual import PerceptualLoss
+from allaprima.media.files import write_atomically
+from allaprima.training.checkpoints import write_state
+from allaprima.training.distillation import load_teacher
+from allaprima.training.initialization import ancestors, initial_network
+from allaprima.training.module import StyleTransfer
 
 PLAIN_LEARNING_RATE = 1e-3
 # Each has a folder of its own, so that one can be measured anew beside the other.

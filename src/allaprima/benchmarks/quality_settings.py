@@ -7,9 +7,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from allaprima.errors import UserError
-from allaprima.images import write_atomically
-from allaprima.processor import processor_name
-from allaprima.style import Style
+from allaprima.hardware import processor_name
+from allaprima.losses.style import Style
+from allaprima.media.files import write_atomically
 
 SETTINGS = "settings.yaml"
 # What the plain loop takes no notice of.

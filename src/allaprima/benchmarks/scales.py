@@ -7,13 +7,14 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from allaprima.commands.checks import check_seed, check_sides, check_whole
+from allaprima.commands.optimize import first_picture, objectives
 from allaprima.data.photos import packaged_photos, validation_squares
-from allaprima.images import at_short_side
-from allaprima.losses import PerceptualLoss
-from allaprima.memory import keep_freed_memory
-from allaprima.optimizer import Iteration
-from allaprima.optimizer_run import coarse_to_fine, first_picture, objectives
-from allaprima.settings import check_seed, check_sides, check_whole
+from allaprima.hardware import keep_freed_memory
+from allaprima.losses.perceptual import PerceptualLoss
+from allaprima.media.images import at_short_side
+from allaprima.optimization.image import Iteration
+from allaprima.optimization.multiscale import coarse_to_fine
 
 PHOTO = "skimage/data/astronaut.png"  # 512 x 512, so that there is detail to find at the last scale
 

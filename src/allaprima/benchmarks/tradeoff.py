@@ -12,17 +12,17 @@ from omegaconf import DictConfig
 
 from allaprima.benchmarks.latency import latencies
 from allaprima.benchmarks.turns import in_turn
+from allaprima.commands.checks import SMALLEST_SIDE, check_names, check_whole
+from allaprima.commands.objective import load_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
-from allaprima.engines import not_installed, openvino_engine
 from allaprima.errors import UserError
-from allaprima.figures import encoded
-from allaprima.images import write_atomically
-from allaprima.network_file import load_network
-from allaprima.objective import load_objective
-from allaprima.quantization import INT8, int8_engine
-from allaprima.settings import SMALLEST_SIDE, check_names, check_whole
-from allaprima.shipped import shipped_names
-from allaprima.style import Style
+from allaprima.evaluation.figures import encoded
+from allaprima.inference.engines import not_installed, openvino_engine
+from allaprima.inference.quantization import INT8, int8_engine
+from allaprima.losses.style import Style
+from allaprima.media.bundled import bundled_names
+from allaprima.media.files import write_atomically
+from allaprima.networks.files import load_network
 
 ENGINES = {"native": openvino_engine, "int8": int8_engine}
 
@@ -89,7 +89,7 @@ def chosen(config: DictConfig, style: Style) -> list[str]:
         UserError: one of them is no network or of another painting, or none is carried.
     """
     if config.benchmark.networks is None:
-        names = shipped_names("models")
+        names = bundled_names("models")
         if not (carried := [name for name in names if load_network(name)[1]["style"]["sha256"] == style.sha256]):
             raise UserError(f"no carried network paints {style.title}: give benchmark.networks=[FILE,FILE]")
         return carried

@@ -16,14 +16,13 @@ from allaprima import networks
 from allaprima.benchmarks.peak import matrix_peaks
 from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.benchmarks.turns import apart, in_turn
+from allaprima.commands.checks import check_whole
+from allaprima.commands.objective import load_objective
+from allaprima.commands.train import check_settings
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
-from allaprima.memory import keep_freed_memory
-from allaprima.objective import load_objective
-from allaprima.precision import fastest_precision
-from allaprima.settings import check_whole
-from allaprima.training import StyleTransfer
-from allaprima.training_run import check_settings
+from allaprima.hardware import fastest_precision, keep_freed_memory
+from allaprima.training.module import StyleTransfer
 
 WARMUP = 2
 

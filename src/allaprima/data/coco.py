@@ -12,8 +12,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from allaprima.data.photos import find_photos
-from allaprima.errors import UserError
-from allaprima.settings import typed
+from allaprima.errors import UserError, typed
 
 CHUNK = 1 << 20
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from allaprima.data.leaves import draw_leaves
-from allaprima.errors import UserError
-from allaprima.images import READ_SUFFIXES, ImageError, open_upright, to_tensor
+from allaprima.errors import ImageError, UserError
+from allaprima.media.images import READ_SUFFIXES, open_upright, to_tensor
 
 # Photographs that come with scikit-image and scikit-learn. What is validated on is never trained on.
 STARTER_TRAINING = (

@@ -2,8 +2,8 @@
 
 from torch import nn
 
+from allaprima.networks.base import Painter
 from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Residual, ResizeConv
-from allaprima.networks.painter import Painter
 
 
 class Johnson(Painter):

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from allaprima.networks.base import Painter
 from allaprima.networks.blocks import Residual
-from allaprima.networks.painter import Painter
 
 
 @torch.no_grad()

@@ -2,8 +2,8 @@
 
 from torch import nn
 
+from allaprima.networks.base import CELL, Painter
 from allaprima.networks.blocks import ConvNorm, PaddedConv, Residual
-from allaprima.networks.painter import CELL, Painter
 
 
 class Realtime(Painter):

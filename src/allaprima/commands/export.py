@@ -1,0 +1,50 @@
+"""A network written for other programs, as `configs/export.yaml` says."""
+
+import itertools
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from allaprima.commands.checks import check_switch
+from allaprima.commands.paths import chosen_network
+from allaprima.data.photos import held_out_photos, readable
+from allaprima.errors import UserError
+from allaprima.inference.engines import ENGINES, not_installed
+from allaprima.inference.exporters import write_onnx, write_openvino
+from allaprima.inference.quantization import INT8
+from allaprima.media.images import at_short_side, read_picture
+from allaprima.networks.files import load_network
+
+FORMATS = {"onnx": ENGINES["onnxruntime"][1], "openvino": ENGINES["openvino"][1]}
+# Short sides at which an exported network is checked, no multiples of 4, which are the cells that a network works on.
+CHECKED = (161, 202, 255)
+
+
+def export(config: DictConfig) -> Path:
+    """Write the network that `configs/export.yaml` names in another format; any batch, any size.
+
+    Returns:
+        The file; an OpenVINO network's weights stand beside it as .bin.
+
+    Raises:
+        UserError: an option that cannot be done, or a package that the format needs is missing.
+    """
+    if config.format not in FORMATS:
+        raise UserError(f"format={config.format}: take one of {', '.join(FORMATS)}")
+    check_switch(config, "int8")
+    if config.int8 and config.format != "openvino":
+        raise UserError(f"format={config.format} has no int8: take format=openvino, or leave out int8=true")
+    if missing := not_installed(INT8 if config.int8 else FORMATS[config.format]):
+        raise UserError(f"format={config.format} needs {', '.join(missing)}: pip install 'allaprima[export]'")
+    path = chosen_network(config)
+    network, metadata = load_network(path)
+    photos = []
+    for photo, short in zip(readable(held_out_photos(config.photos)), itertools.cycle(CHECKED), strict=False):
+        photos.append(at_short_side(read_picture(photo).image[None], short))
+    if config.format == "onnx":
+        file, decibels = write_onnx(Path(str(config.output)), path.stem, network, metadata, photos)
+    else:
+        file, decibels = write_openvino(Path(str(config.output)), path.stem, network, metadata, photos, config.int8)
+    computed = "int8" if config.int8 else "float32"
+    print(f"{file}: as PyTorch paints, to {decibels:.0f} dB or better on {len(photos)} photographs, in {computed}")
+    return file

@@ -1,0 +1,69 @@
+"""Painting files: which are meant, where each result goes, and what is said of it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from allaprima.commands.checks import check_number, check_switch, check_whole
+from allaprima.commands.paths import chosen_network, find_inputs, place_outputs
+from allaprima.errors import ImageError, UserError
+from allaprima.hardware import keep_freed_memory
+from allaprima.inference.engines import engine_for, engine_note
+from allaprima.inference.stylizer import Stylizer
+from allaprima.media.images import Picture, read_picture, write_picture
+
+
+def paint_files(config: DictConfig) -> list[Path]:
+    """Paint the files that `configs/infer.yaml` describes; with several, those that cannot be read are passed over.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: an option that cannot be done, or, after all others are painted, files that could not be.
+    """
+    check_number(config, "strength", most=1)
+    check_switch(config, "preserve_color")
+    if config.size is not None:
+        check_whole(config, "size", least=1)
+    keep_freed_memory()
+    inputs = find_inputs(config.input, Path(str(config.output)))
+    stylizer = Stylizer.load(chosen_network(config), engine_for(len(inputs)))
+    painting = stylizer.metadata["style"]
+    outputs = place_outputs(inputs, str(config.output), painting["name"], config.suffix)
+    written, failures = [], []
+    for (photo, _), output in zip(tqdm(inputs, unit="picture", disable=len(inputs) == 1), outputs, strict=True):
+        try:
+            picture = read_picture(photo)
+            pastiche = stylizer(picture.image, config.strength, config.preserve_color, config.size)
+            write_picture(output, Picture(pastiche, picture.alpha))
+        except ImageError as error:
+            if len(inputs) == 1:
+                raise
+            tqdm.write(f"passed over: {error}", file=sys.stderr)
+            failures.append(photo)
+        else:
+            written.append(output)
+            tqdm.write(f"{photo.name} as {painting['title']} ({painting['artist']}): {output}", file=sys.stdout)
+    print(engine_note(stylizer.engine, len(inputs)))
+    if "worth" in stylizer.metadata:
+        print(worth_note(stylizer.metadata["worth"]))
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {len(inputs)} pictures could not be painted, {failures[0]} the first of them"
+        )
+    return written
+
+
+def worth_note(worth: dict[str, Any]) -> str:
+    """What `scripts/compare.py` found of a network, in words."""
+    counts = []
+    for size, found in worth.items():
+        numbers = {start: found[start] for start in ("noise", "photo") if start in found}
+        more = {start: " or more" if number >= found["of"] else "" for start, number in numbers.items()}
+        told = " and ".join(f"{number:g}{more[start]} from {start}" for start, number in numbers.items())
+        counts.append(f"{told} at {size} pixels")
+    return f"one pass of this network is worth so many iterations of the slow optimizer: {'; '.join(counts)}"

@@ -1,0 +1,95 @@
+"""Which files a command means: networks, pictures to paint, places for the results."""
+
+import glob
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
+from allaprima.errors import UserError
+from allaprima.media.images import WRITE_OPTIONS
+from allaprima.networks.files import network_path
+
+
+def chosen_network(config: DictConfig) -> Path:
+    """The file of the network that a command's `model`, or else its `style`, names.
+
+    Raises:
+        UserError: there is no such file, or a painting is given in the place of a network.
+    """
+    if config.style.image and not config.model:
+        raise UserError("style.image needs training first: train.py style.image=PICTURE, then model= what it wrote")
+    return network_path(config.model or config.style.name)
+
+
+def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
+    """The files meant by a path, a folder, a pattern or a list of these, each with its place below what was named.
+
+    What stands in the folder `output` is no input when a folder around it is named, or a pattern that begins there.
+
+    Raises:
+        UserError: nothing is there.
+    """
+    if given is None:
+        photo = packaged_photos(STARTER_VALIDATION)[0]
+        return [(photo, Path(photo.name))]
+    found: dict[Path, Path] = {}
+    for name in map(str, given if OmegaConf.is_list(given) else [given]):
+        if not name:
+            raise UserError("input= is empty: name a file, a folder or a pattern")
+        path = Path(name)
+        if path.is_dir():
+            folder, photos = path, find_photos(path)
+        elif path.exists():
+            folder, photos = path.parent, [path]
+        else:
+            folder = Path(*itertools.takewhile(lambda part: not set(part) & set("*?["), path.parts))
+            # Path.glob refuses absolute patterns.
+            photos = [path for path in map(Path, sorted(glob.glob(name, recursive=True))) if path.is_file()]  # noqa: PTH207
+            if not photos:
+                raise UserError(f"input={name}: there is no such file or folder, and nothing matches it as a pattern")
+        if folder.resolve() in output.resolve().parents and path not in photos:
+            photos = [photo for photo in photos if output.resolve() not in photo.resolve().parents]
+        found |= {photo: photo.relative_to(folder) for photo in photos}
+    if not found:
+        raise UserError(f"input={given}: nothing is left to paint; name a file, a folder or a pattern")
+    return list(found.items())
+
+
+def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, suffix: str | None) -> list[Path]:
+    """Where each result goes: to the file `output` if it is named like a picture, else to the folder `output`.
+
+    A name with another suffix would be a file for one input, and is refused there.
+
+    Raises:
+        UserError: several results for one file, a result in the place of an input, or an unknown suffix.
+    """
+    if suffix is not None and suffix not in WRITE_OPTIONS:
+        raise UserError(f"suffix={suffix}: take one of {', '.join(WRITE_OPTIONS)}")
+    target = Path(output)
+    if (target.suffix.lower() in WRITE_OPTIONS or (target.suffix and len(inputs) == 1)) and not target.is_dir():
+        if len(inputs) > 1:
+            raise UserError(f"output={output} is one file, but there are {len(inputs)} inputs: name a folder")
+        places = [target]
+    else:
+        places = [
+            target / below.with_name(f"{below.stem}_{style}{suffix or writable_suffix(below)}") for _, below in inputs
+        ]
+    originals = {photo.resolve() for photo, _ in inputs}
+    taken: set[Path] = set()
+    for place in places:
+        if place.suffix.lower() not in WRITE_OPTIONS:
+            raise UserError(f"output={place}: pictures are written as {', '.join(WRITE_OPTIONS)}")
+        if place.resolve() in originals:
+            raise UserError(f"output={place} is one of the inputs and would be overwritten: choose another place")
+        if place in taken:
+            raise UserError(f"two inputs would both become {place}: paint them into different folders")
+        taken.add(place)
+    return places
+
+
+def writable_suffix(photo: Path) -> str:
+    """The suffix of a photograph where results can have it, else .png."""
+    return photo.suffix if photo.suffix.lower() in WRITE_OPTIONS else ".png"

@@ -1,0 +1,1 @@
+"""Networks compared with the optimizer."""

@@ -1,0 +1,133 @@
+"""Optimizer against network: both on one objective, one photograph, one processor, in one run.
+
+The protocol of Johnson, Alahi, Fei-Fei 2016, figure 5 and table 1.
+"""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from allaprima.data.photos import validation_squares
+from allaprima.inference.stylizer import Stylizer
+from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.optimization.image import Iteration, Watch, optimize
+
+# Passes of a network over one photograph, of which the median counts.
+PASSES = 5
+
+
+@dataclass
+class Descent:
+    """What the optimizer reached, by iteration, of so many allowed; 0 is its start."""
+
+    allowed: int
+    terms: list[Terms] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    pictures: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Painted:
+    """What a network reached in one pass: (1, 3, H, W) in [0, 1], the objective's terms, the pass's seconds."""
+
+    picture: Tensor
+    terms: Terms
+    seconds: float
+
+
+@dataclass
+class Race:
+    """One photograph at one size: its own objective, the networks by name, the optimizer by start."""
+
+    name: str
+    size: int
+    photo: Tensor
+    own: Terms
+    networks: dict[str, Painted]
+    optimizer: dict[str, Descent]
+
+
+def by_size(races: Sequence[Race]) -> dict[int, list[Race]]:
+    """Races by the size of their photographs, the smallest first."""
+    sizes = sorted({race.size for race in races})
+    return {size: [race for race in races if race.size == size] for size in sizes}
+
+
+def worth(painted: Painted, descent: Descent) -> int:
+    """Iterations after which the optimizer is as good as the network; all it was allowed if it never is."""
+    overtaken = (number for number, terms in enumerate(descent.terms) if terms.total <= painted.terms.total)
+    return next(overtaken, descent.allowed)
+
+
+def median_worth(races: Sequence[Race], network: str, start: str) -> tuple[float, int, int]:
+    """Median, least and most over races of the iterations that a network is worth."""
+    values = [worth(race.networks[network], race.optimizer[start]) for race in races]
+    return statistics.median(values), min(values), max(values)
+
+
+def median_gain(races: Sequence[Race], network: str) -> float:
+    """Median over races of the photograph's own objective over a network's."""
+    return statistics.median(race.own.total / race.networks[network].terms.total for race in races)
+
+
+def race(
+    path: Path,
+    size: int,
+    stylizers: Mapping[str, Stylizer],
+    loss: PerceptualLoss,
+    starts: Mapping[str, Tensor | None],
+    iterations: int,
+    shown: Sequence[int],
+    watch: Watch,
+) -> Race:
+    """Let networks and optimizer paint one photograph.
+
+    Args:
+        path: of the photograph, of which the centre square is taken.
+        size: pixels a side.
+        stylizers: the networks by name.
+        loss: the objective of both sides.
+        starts: pictures for the optimizer to begin with, (1, 3, size, size) in [0, 1]; None stands for the photograph.
+        iterations: of L-BFGS.
+        shown: iterations whose pictures are kept.
+        watch: called after every iteration.
+    """
+    photo = validation_squares([path], size)
+    content = loss.content_features(photo.contiguous(memory_format=torch.channels_last))
+    networks = {name: painted_by(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
+    descents = {}
+    for name, start in starts.items():
+        descent = descents[name] = Descent(iterations)
+
+        def note(iteration: Iteration, descent: Descent = descent) -> None:
+            descent.terms.append(iteration.terms)
+            descent.seconds.append(iteration.seconds)
+            if iteration.number in shown:
+                descent.pictures[iteration.number] = iteration.picture
+            watch(iteration)
+
+        last = optimize(loss, photo, photo if start is None else start, iterations, "lbfgs", note)
+        descent.pictures.setdefault(last.number, last.picture)
+    return Race(path.stem, size, photo, measured(loss, photo, content), networks, descents)
+
+
+def painted_by(stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content: Mapping[str, Tensor]) -> Painted:
+    """A network's pastiche of (1, 3, H, W), what it reaches, and the median seconds of its passes after the first."""
+    picture = stylizer(photo)
+    seconds = []
+    for _ in range(PASSES):
+        started = time.perf_counter()
+        stylizer(photo)
+        seconds.append(time.perf_counter() - started)
+    return Painted(picture, measured(loss, picture, content), statistics.median(seconds))
+
+
+@torch.no_grad()
+def measured(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> Terms:
+    """The objective of a picture, (1, 3, H, W) in [0, 1], and its terms, as numbers."""
+    return loss(picture.contiguous(memory_format=torch.channels_last), content).numbers()

@@ -1,0 +1,1 @@
+"""Trained networks at work: the stylizer, engines, files for other programs."""

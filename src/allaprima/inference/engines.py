@@ -1,0 +1,165 @@
+"""What computes a network: PyTorch always, OpenVINO or ONNX Runtime where they are installed and faster."""
+
+import functools
+import importlib.util
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from allaprima.hardware import fastest_precision
+
+# OpenVINO and NNCF tell Google Analytics of every use, from processes that start while pictures are computed and slow
+# them down up to five times. Where this package cannot be imported they tell nobody.
+sys.modules.setdefault("openvino_telemetry", None)
+
+Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
+
+INPUT, OUTPUT = "photographs", "pastiches"
+FEW = 3  # pictures with a short side of 1024 pixels, below which OpenVINO's start takes longer than it saves
+EXAMPLE = torch.full((2, 3, 65, 66), 0.5)
+
+
+def torch_engine(network: nn.Module) -> Paint:
+    """PyTorch, in bfloat16 where the processor computes in it."""
+    network = network.to(memory_format=torch.channels_last)
+    native = fastest_precision("cpu") == "bf16-mixed"
+
+    def paint(photos: Tensor) -> Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native):
+            return network(photos)
+
+    return paint
+
+
+def openvino_engine(network: nn.Module) -> Paint:
+    """OpenVINO, in bfloat16 where the processor computes in it."""
+    return openvino_compiled(openvino_model(network), openvino_native())
+
+
+def onnxruntime_engine(network: nn.Module) -> Paint:
+    """ONNX Runtime, in float32."""
+    return onnx_session(onnx_bytes(network))
+
+
+def openvino_model(network: nn.Module) -> Any:
+    """A network as OpenVINO holds it, for any batch and any size."""
+    import openvino
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what PyTorch says of the way in which OpenVINO reads a network
+        model = openvino.convert_model(network.eval(), example_input=EXAMPLE, input=[-1, 3, -1, -1])
+    model.inputs[0].tensor.set_names({INPUT})
+    model.outputs[0].tensor.set_names({OUTPUT})
+    return model
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """OpenVINO itself, once for the whole process.
+
+    Each one puts a signal stack of its own in the place of the last and frees it when it ends. Of two that overlap the
+    later restores one that is freed already, and the next signal, of a child that ended say, kills the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
+def openvino_native() -> str:
+    """The fastest of OpenVINO's floating-point types on this processor."""
+    return "bf16" if fastest_precision("cpu") == "bf16-mixed" else "f32"
+
+
+def openvino_compiled(model: Any, precision: str) -> Paint:
+    """What `openvino_model` gives, ready to paint in the number type `precision`, f32 or bf16."""
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    compiled = openvino_core().compile_model(model, "CPU", settings)
+    turns = threading.Lock()  # one request at a time: a Stylizer may be called from several threads
+
+    def paint(photos: Tensor) -> Tensor:
+        with turns:
+            return torch.from_numpy(compiled([photos.contiguous().numpy()])[0].copy())
+
+    return paint
+
+
+def onnx_bytes(network: nn.Module, properties: Mapping[str, str] | None = None) -> bytes:
+    """A network as an ONNX file with such properties, for any batch and any size."""
+    sides = {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}
+    program = torch.onnx.export(
+        network.eval(),
+        (EXAMPLE,),
+        dynamo=True,
+        dynamic_shapes=(sides,),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        verbose=False,
+    )
+    program.model.metadata_props.update(properties or {})
+    return program.model_proto.SerializeToString()
+
+
+def onnx_session(content: bytes) -> Paint:
+    """An ONNX file's content, ready to paint."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda photos: torch.from_numpy(session.run(None, {INPUT: photos.contiguous().numpy()})[0])
+
+
+# Each with the packages that it needs.
+ENGINES: dict[str, tuple[Callable[[nn.Module], Paint], tuple[str, ...]]] = {
+    "openvino": (openvino_engine, ("openvino",)),
+    "onnxruntime": (onnxruntime_engine, ("onnxruntime", "onnx", "onnxscript")),
+    "torch": (torch_engine, ()),
+}
+
+
+def not_installed(packages: Sequence[str]) -> list[str]:
+    """Those packages that are not installed."""
+    return [package for package in packages if importlib.util.find_spec(package) is None]
+
+
+def missing_packages(engine: str) -> list[str]:
+    """Packages that an engine needs and that are not installed."""
+    return not_installed(ENGINES[engine][1])
+
+
+def by_speed() -> list[str]:
+    """Names of the engines, the fastest on this processor first."""
+    if fastest_precision("cpu") == "bf16-mixed":  # in which ONNX Runtime does not compute
+        return ["openvino", "torch", "onnxruntime"]
+    return ["openvino", "onnxruntime", "torch"]
+
+
+def fastest_engine() -> str:
+    """The fastest engine that is installed."""
+    return next(name for name in by_speed() if not missing_packages(name))
+
+
+def engine_for(pictures: int) -> str:
+    """The engine that is done first with so many pictures: all but PyTorch need seconds to take up a network."""
+    return "torch" if pictures < FEW else fastest_engine()
+
+
+def engine_note(engine: str, pictures: int) -> str:
+    """What is to be said of the engine that painted so many pictures: which faster ones are passed over, and why."""
+    order = by_speed()
+    missing = {name: missing_packages(name) for name in order[: order.index(engine)]}
+    faster = [f"{name} (needs {', '.join(packages)})" for name, packages in missing.items() if packages]
+    if pictures < FEW or not faster:
+        return f"computed by {engine}"
+    packages = dict.fromkeys(package for each in missing.values() for package in each)
+    return f"computed by {engine}; faster would be {' or '.join(faster)}: pip install {' '.join(packages)}"

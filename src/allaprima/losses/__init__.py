@@ -1,0 +1,1 @@
+"""The objective: content, style and total variation, measured by a frozen VGG."""

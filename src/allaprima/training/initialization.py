@@ -1,0 +1,79 @@
+"""What a run begins with: random weights, or a network that paints already."""
+
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from allaprima import networks
+from allaprima.errors import UserError
+from allaprima.losses.style import Style
+from allaprima.media.bundled import bundled_file
+from allaprima.networks.files import load_network
+from allaprima.networks.multistyle import MultiStyle
+from allaprima.networks.pruning import prune
+
+# Networks to begin with.
+STARTS = ("base/johnson", "base/realtime")
+# What is kept of the one begun with.
+ANCESTRY = ("network", "styles", "steps", "images_seen", "seconds", "loss", "teacher", "settings", "init")
+
+
+def new_network(config: DictConfig) -> nn.Module:
+    """The network that is configured, with random weights: for one painting, or for those of `styles`."""
+    network = networks.build(**OmegaConf.to_container(config.network))
+    return MultiStyle(network, config.styles) if config.styles else network
+
+
+def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:
+    """The network before the first step, and what it was trained for so far: nothing if its weights are random.
+
+    It may be larger than the one configured, which is then cut out of it, or one of several paintings, of which the
+    one for `style` is taken, or else their mean.
+
+    Raises:
+        UserError: there is no such network, or the one configured is no part of it.
+    """
+    network = new_network(config)
+    init = bundled_start(network) if config.init == "auto" else config.init
+    if init == "scratch":
+        return network, None
+    begun, metadata = load_network(init)
+    try:
+        if config.styles and not isinstance(begun, MultiStyle):
+            begun = MultiStyle(begun, config.styles)
+        if config.styles:
+            network.load_state_dict(begun.state_dict())
+        else:
+            if isinstance(begun, MultiStyle):
+                begun = begun.single(style.name if style.name in begun.norms else None)
+            prune(begun, network)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"init={init} is {metadata['network']}: give the same network= and width and no more blocks or hidden"
+            " channels, or init=scratch"
+        ) from error
+    kept = {name: metadata[name] for name in ANCESTRY if name in metadata}
+    pruned = shapes(begun) != shapes(network)
+    return network, {"style": metadata["style"]["name"], "pruned": pruned} | kept
+
+
+def ancestors(start: dict[str, Any] | None) -> list[str]:
+    """The paintings that the network begun with was trained on, the last first, by what `initial_network` tells."""
+    return [start["style"], *ancestors(start.get("init"))] if start else []
+
+
+def bundled_start(network: nn.Module) -> str:
+    """The first of `STARTS` that is built like `network`; scratch if there is none."""
+    for name in STARTS:
+        if bundled_file(f"models/{name}.safetensors") and not isinstance(network, MultiStyle):
+            begun, _ = load_network(name)
+            if shapes(begun.network) == shapes(network):
+                return name
+    return "scratch"
+
+
+def shapes(network: nn.Module) -> dict[str, torch.Size]:
+    """The shapes of a network's weights, by name."""
+    return {name: weight.shape for name, weight in network.state_dict().items()}

@@ -1,0 +1,234 @@
+"""Training one network for one painting: the LightningModule."""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from allaprima.errors import UserError
+from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.networks.files import write_network
+
+# What a checkpoint keeps of a run beside the weights.
+COUNTS = ("images_seen", "skipped", "seconds", "validation")
+# Of the content weight's lead: how fast it moves, and over how many steps the content distance is averaged.
+LEAD, LEAD_STEPS = 0.05, 20
+
+
+class StyleTransfer(pl.LightningModule):
+    """A network, the objectives it is trained on, and how.
+
+    Args:
+        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both; of several paintings a `MultiStyle`.
+        losses: the objective towards each painting, by the painting's name.
+        metadata: what a checkpoint and the network's file say of themselves.
+        settings: what else a run must have in common with the one that it resumes, its seed among it.
+        content_distance: at which training holds every painting's content term, see `lead_content`; None leaves the
+            content weights as they are.
+        learning_rate: Adam's, at its height.
+        warmup_steps: over which it rises from nothing.
+        decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
+        average_decay: of the moving average of the weights, which is what is validated and kept.
+        teacher: a network whose pastiches are learned in the place of the objective, see `load_teacher`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        losses: Mapping[str, PerceptualLoss],
+        metadata: dict[str, Any],
+        settings: dict[str, Any],
+        content_distance: float | None,
+        learning_rate: float,
+        warmup_steps: int,
+        decay_share: float,
+        average_decay: float,
+        teacher: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.losses, self.metadata, self.settings = network, nn.ModuleDict(losses), metadata, settings
+        self.styles = tuple(losses)
+        self.content_distance = content_distance
+        self.content_means: dict[str, float] = {}
+        self.averaged = AveragedModel(network, multi_avg_fn=moving_average(average_decay))
+        self.averaged.requires_grad_(False).eval()
+        self.teacher = teacher
+        self.learning_rate, self.warmup_steps, self.decay_share = learning_rate, warmup_steps, decay_share
+        self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
+        self.validation: dict[str, float] = {}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The network and its average alone: the loss network is the same in every run."""
+        return self._trained().state_dict(*args, **kwargs)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load the network and its average."""
+        return self._trained().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    def _trained(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"network": self.network, "averaged": self.averaged})
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam, its rate as `rate_share` has it, step by step."""
+        optimizer = torch.optim.Adam(self.network.parameters(), self.learning_rate)
+        share = functools.partial(
+            rate_share, steps=self.trainer.max_steps, warmup=self.warmup_steps, decay_share=self.decay_share
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Lay out weights as the convolutions want them, and give the loss network the type of the computation."""
+        self.to(memory_format=torch.channels_last)
+        if self.trainer.precision == "bf16-mixed":
+            for loss in self.losses.values():
+                loss.vgg.features.to(torch.bfloat16)
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self._clock = time.monotonic()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts), or its distance to what is taught."""
+        photos, skipped = batch
+        # What is drawn here, like the samples, is a function of seed and step alone: a resumed run draws the same.
+        torch.manual_seed(step_seed(self.settings["seed"], self.global_step, self.global_rank))
+        # To the network the photograph is a torus, whose seam it can see: so the seam is not where the borders are.
+        shifts = torch.randint(photos.shape[-1], (2,)).tolist()
+        photos = photos.roll(shifts, (2, 3))
+        style = self.styles[self.global_step % len(self.styles)]
+        pastiches = self.paint(self.network, photos, style)
+        self.images_seen += len(photos) * self.trainer.world_size
+        self.skipped += int(skipped.sum())
+        self.log("train/skipped_files", float(self.skipped))
+        if self.teacher:
+            with torch.no_grad():
+                lesson = self.teacher(photos)
+            distance = F.mse_loss(pastiches, lesson)
+            self.log("train/distance", distance)
+            self.log("distance", distance, prog_bar=True, logger=False)
+            return distance
+        terms = self._terms(pastiches, photos, style)
+        logged = terms._asdict() | {"content_weight": self.losses[style].content_weight}
+        self.log_dict({f"train/{name}": value for name, value in logged.items()})
+        self.log("objective", terms.total, prog_bar=True, logger=False)
+        if self.content_distance is not None:
+            self._lead_content(style, terms.content.item())
+        return terms.total
+
+    def paint(self, network: nn.Module, photos: Tensor, style: str) -> Tensor:
+        """Pastiches of photographs in the manner of one of the paintings; (B, 3, H, W) in [0, 1] both."""
+        return network(photos, style) if len(self.styles) > 1 else network(photos)
+
+    def _lead_content(self, style: str, content: float) -> None:
+        mean = self.content_means.get(style, content)
+        mean = self.content_means[style] = mean + (content - mean) / LEAD_STEPS
+        loss = self.losses[style]
+        loss.content_weight = led_weight(loss.content_weight, mean, self.content_distance)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Take the weights into their average, and count the seconds of a step with its wait for data."""
+        self.averaged.update_parameters(self.network)
+        now = time.monotonic()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+
+    def on_validation_end(self) -> None:
+        """Leave validation out of the count."""
+        self._clock = time.monotonic()
+
+    def validation_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
+        """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
+        (photos,) = batch
+        for style in self.styles:
+            terms = self._terms(self.paint(self.averaged, photos, style), photos, style)
+            self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
+
+    def _terms(self, pastiches: Tensor, photos: Tensor, style: str) -> Terms:
+        loss = self.losses[style]
+        return loss(pastiches, loss.content_features(photos.contiguous(memory_format=torch.channels_last)))
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep the means for the network's file."""
+        means = self.trainer.callback_metrics
+        if not means["val/total"].isfinite():
+            raise UserError("the objective is NaN or infinite: lower optimizer.learning_rate and start again")
+        self.validation = {name: round(float(means[f"val/{name}"]), 5) for name in ("total", "content", "style", "tv")}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the checkpoint is of, and the counts that a resumed run goes on from."""
+        checkpoint["allaprima"] = self.metadata
+        checkpoint["settings"] = self.settings
+        checkpoint["counts"] = {name: getattr(self, name) for name in COUNTS}
+        checkpoint["content"] = {"weights": self.content_weights(), "means": self.content_means}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the counts again, and what the network began with."""
+        self.metadata = checkpoint["allaprima"]
+        for name, value in checkpoint["counts"].items():
+            setattr(self, name, value)
+        self.content_means = checkpoint["content"]["means"]
+        for style, weight in checkpoint["content"]["weights"].items():
+            self.losses[style].content_weight = weight
+
+    def content_weights(self) -> dict[str, float]:
+        """The content weight towards each painting, where training has led it."""
+        return {style: loss.content_weight for style, loss in self.losses.items()}
+
+    def write_network(self, path: Path) -> None:
+        """Write the averaged network in half precision, with all that is needed to use and to judge it."""
+        # A folder's place is nobody else's business.
+        data = {name: value for name, value in self.settings["data"].items() if name != "root"}
+        metadata = self.metadata | {
+            "settings": self.settings | {"data": data},
+            "steps": self.trainer.global_step,
+            "images_seen": self.images_seen,
+            "seconds": round(self.seconds),
+            "validation": self.validation,
+            "content_weights": self.content_weights(),
+        }
+        write_network(path, self.averaged.module, metadata)
+
+
+def led_weight(weight: float, mean: float, distance: float) -> float:
+    """The content weight of the next step: larger where the content distance is too large on average, and smaller.
+
+    One weight would keep a face in one painting and lose it in another; one distance means the same for all.
+
+    Args:
+        weight: of this step.
+        mean: of the content distance over the last steps.
+        distance: where it should be.
+    """
+    return weight * math.exp(LEAD * min(1.0, max(-1.0, mean / distance - 1)))
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """A seed for what one step of a run draws on one device: 32 bits, which is all that PyTorch's generator takes."""
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0])
+
+
+def rate_share(step: int, steps: int, warmup: int, decay_share: float) -> float:
+    """Share of the learning rate at a step, from 0: a linear rise, a plateau, and half a cosine down to nothing."""
+    if step < warmup:
+        return (step + 1) / warmup
+    left = (steps - step) / max(1, decay_share * steps)
+    return 0.5 * (1 - math.cos(math.pi * min(1, left)))
+
+
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """An exponential moving average, which at first spans fewer steps: the start is forgotten soon."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+        done = steps.item()
+        get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averaged, current, steps)
+
+    return update
