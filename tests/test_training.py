@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -23,11 +23,11 @@ from allaprima.commands import train as run
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError, typed
 from allaprima.inference.stylizer import Stylizer
-from allaprima.losses.style import bundled_style
 from allaprima.media.images import read_picture
 from allaprima.networks.files import load_network, write_network
 from allaprima.training.initialization import initial_network
 from allaprima.training.module import LEAD, led_weight, moving_average, rate_share, step_seed
+from allaprima.training.runs import new_folder
 
 from .conftest import TOP
 
@@ -235,7 +235,7 @@ def test_a_path_is_told_as_it_is_typed(path, words):
 def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.delenv("ALLAPRIMA_STARTED", raising=False)
-    assert len({run.new_folder(tmp_path, "udnie") for _ in range(2)}) == 2
+    assert len({new_folder(tmp_path, "udnie") for _ in range(2)}) == 2
 
 
 def test_a_run_with_another_teacher_or_other_photographs_does_not_go_on(tmp_path):
@@ -328,7 +328,8 @@ def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
 )
 def test_a_run_begins_with_the_base_network(overrides, start):
     config = configuration(*overrides)
-    _, ancestor = initial_network(config, bundled_style(config.style.name))
+    network = OmegaConf.to_container(config.network)
+    _, ancestor = initial_network(network, config.styles, config.init, config.style.name)
     assert (ancestor and (ancestor["style"], ancestor["pruned"])) == start
 
 
@@ -336,12 +337,12 @@ def test_a_run_begins_with_the_base_network(overrides, start):
 def test_a_painting_of_the_base_network_begins_with_its_own_norms_another_with_their_mean():
     base, metadata = load_network("base/johnson")
     photos = torch.rand(1, 3, 32, 32)
-    known, unknown = metadata["styles"][0], "of nobody"
-    style = bundled_style(known)
-    network, _ = initial_network(configuration(f"style={known}", "network.painting_grain=0"), style)
+    known = metadata["styles"][0]
+    arguments = metadata["network"]
+    network, _ = initial_network(arguments, None, "auto", known)
     base.network.grain = network.grain = torch.nn.Identity()
     assert torch.allclose(network.eval()(photos), base.eval()(photos, known), atol=1e-5)
-    network, _ = initial_network(configuration(), replace(style, name=unknown))
+    network, _ = initial_network(arguments, None, "auto", "of nobody")
     mean = torch.stack([norms[0] for norms in base.norms.values()]).mean(0)
     assert torch.allclose(network.state_dict()[base.names[0]], mean)
 

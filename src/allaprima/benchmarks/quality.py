@@ -21,7 +21,7 @@ from allaprima.benchmarks.quality_settings import our_settings, plain_settings, 
 from allaprima.benchmarks.turns import apart
 from allaprima.commands.checks import SMALLEST_SIDE, check_sides, check_whole
 from allaprima.commands.objective import load_objective
-from allaprima.commands.train import LAST, check_settings, train
+from allaprima.commands.train import check_settings, train
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
 from allaprima.evaluation.figures import encoded, picture_table
@@ -31,6 +31,7 @@ from allaprima.training.checkpoints import write_state
 from allaprima.training.distillation import load_teacher
 from allaprima.training.initialization import ancestors, initial_network
 from allaprima.training.module import StyleTransfer
+from allaprima.training.runs import LAST
 
 PLAIN_LEARNING_RATE = 1e-3
 # Each has a folder of its own, so that one can be measured anew beside the other.
@@ -190,7 +191,8 @@ def benchmark_quality(config: DictConfig) -> None:
     benchmark, sizes = config.benchmark, config.benchmark.sizes
     style, _ = load_objective(config.loss, config.style)
     # Both refuse what cannot be before the plain loop takes its hour.
-    _, start = initial_network(config, style)
+    network = OmegaConf.to_container(config.network)
+    _, start = initial_network(network, config.styles, config.init, style.name)
     if config.teacher:
         load_teacher(config.teacher, style)
     folder = Path(str(benchmark.output)) / style.name

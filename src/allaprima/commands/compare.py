@@ -3,6 +3,7 @@
 import copy
 import itertools
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from allaprima.losses.perceptual import PerceptualLoss, gram_matrix
 from allaprima.losses.style import Style
 from allaprima.media.bundled import bundled_names
 from allaprima.networks.files import network_path, write_network
-from allaprima.optimization.image import Watch, optimize
+from allaprima.optimization.image import Iteration, Watch, optimize
 
 SHOWN = (50, 100, 500)
 DELTAS_AFTER = 100  # iterations
@@ -52,45 +53,66 @@ def compare(config: DictConfig) -> Path:
     photos = readable(photographs(config.photos, folder))
     style, loss = network_objective(network.metadata, config.style.image)
     shown = [number for number in SHOWN if number < config.iterations] + [config.iterations]
-
-    races, deltas, done = [], {}, False
-    total = len(config.sizes) * len(photos) * len(config.starts) * (1 + config.iterations)
-    total += 2 * (1 + min(DELTAS_AFTER, config.iterations))
-    with tqdm(total=total, unit="iteration", smoothing=0) as progress:
-        try:
-            for size, photo in itertools.product(config.sizes, photos):
-                progress.set_description(f"{photo.stem}, {size} pixels")
-                noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(config.seed))
-                starts = {start: noise if start == "noise" else None for start in config.starts}
-                races.append(
-                    race(photo, size, networks, loss, starts, config.iterations, shown, lambda _: progress.update())
-                )
-                deltas = deltas or deltas_of(races[0], name, loss, config.iterations, lambda _: progress.update())
-            done = True
-        except KeyboardInterrupt:
-            if not deltas:
-                raise UserError("interrupted before the first photograph was finished: nothing is written") from None
-            progress.write(f"interrupted: {len(races)} of {len(config.sizes) * len(photos)} are on the page")
+    races, deltas = run_races(config, photos, networks, loss, shown)
     print_numbers(config, races)
     evidence = Evidence(style, network.metadata, network.engine, races, shown, deltas, grams_of(races[0], loss))
     page, sheet = folder / f"{name}.html", folder / f"{name}.png"
     write_page(page, evidence)
     write_sheet(sheet, evidence)
     print(f"the page is {page}, the sheet {sheet}")
-    if config.record and not done:
+    if config.record and len(races) < len(config.sizes) * len(photos):
         print(f"not recorded in {path}, since it is not the whole comparison")
     elif config.record:
-        numbers = {
-            str(size): {start: median_worth(of_size, name, start)[0] for start in config.starts}
-            | {"of": config.iterations, "photographs": len(photos)}
-            for size, of_size in by_size(races).items()
-        }
-        facts = {"worth": network.metadata.get("worth", {}) | numbers}
-        write_network(path, network.network, network.metadata | facts)
-        print(f"recorded in {path}")
+        record(path, network, races, config.starts, config.iterations)
     smallest = next(iter(by_size(races).values()))
     print(f"worth {median_worth(smallest, name, config.starts[0])[0]:g}")
     return page
+
+
+def run_races(
+    config: DictConfig,
+    photos: Sequence[Path],
+    networks: Mapping[str, Stylizer],
+    loss: PerceptualLoss,
+    shown: Sequence[int],
+) -> tuple[list[Race], dict[str, torch.Tensor]]:
+    """Every photograph at every size, and the pictures of `deltas_of`; interrupted, those that were finished.
+
+    Raises:
+        UserError: interrupted before the first was finished.
+    """
+    races, deltas = [], {}
+    total = len(config.sizes) * len(photos) * len(config.starts) * (1 + config.iterations)
+    total += 2 * (1 + min(DELTAS_AFTER, config.iterations))
+    with tqdm(total=total, unit="iteration", smoothing=0) as progress:
+
+        def watch(_: Iteration) -> None:
+            progress.update()
+
+        try:
+            for size, photo in itertools.product(config.sizes, photos):
+                progress.set_description(f"{photo.stem}, {size} pixels")
+                noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(config.seed))
+                starts = {start: noise if start == "noise" else None for start in config.starts}
+                races.append(race(photo, size, networks, loss, starts, config.iterations, shown, watch))
+                deltas = deltas or deltas_of(races[0], next(iter(networks)), loss, config.iterations, watch)
+        except KeyboardInterrupt:
+            if not deltas:
+                raise UserError("interrupted before the first photograph was finished: nothing is written") from None
+            progress.write(f"interrupted: {len(races)} of {len(config.sizes) * len(photos)} are on the page")
+    return races, deltas
+
+
+def record(path: Path, network: Stylizer, races: Sequence[Race], starts: Sequence[str], iterations: int) -> None:
+    """Write into a network's file how many iterations it is worth, by size and start."""
+    numbers = {
+        str(size): {start: median_worth(of_size, path.stem, start)[0] for start in starts}
+        | {"of": iterations, "photographs": len(of_size)}
+        for size, of_size in by_size(races).items()
+    }
+    facts = {"worth": network.metadata.get("worth", {}) | numbers}
+    write_network(path, network.network, network.metadata | facts)
+    print(f"recorded in {path}")
 
 
 def check_comparison(config: DictConfig) -> None:

@@ -46,54 +46,81 @@ def optimize_file(config: DictConfig) -> Path:
     torch.manual_seed(config.seed)
     photo_path = packaged_photos(STARTER_VALIDATION)[0] if config.content is None else Path(str(config.content))
     photo = read_picture(photo_path)
-    size = photo.image.shape[-2:]
-    if min(size) < SMALLEST_SIDE:
+    if min(photo.image.shape[-2:]) < SMALLEST_SIDE:
+        height, width = photo.image.shape[-2:]
         raise UserError(
-            f"{photo_path} is {size[1]} x {size[0]} pixels: give a photograph of {SMALLEST_SIDE} or more a side"
+            f"{photo_path} is {width} x {height} pixels: give a photograph of {SMALLEST_SIDE} or more a side"
         )
     name = picture_name(str(config.style.image)) if config.style.image else config.style.name
     (output,) = place_outputs([(photo_path, Path(photo_path.name))], str(config.output), name, None)
-    animation = output.with_name(f"{output.stem}_progress.webp")
+    record = Record(output, config.show_every)
     inputs = {Path(str(path)).resolve() for path in (photo_path, config.style.image, config.init) if path}
-    if inputs & {output.resolve(), animation.resolve()}:
-        raise UserError(f"{output} or {animation.name} beside it is one of the inputs: choose another output=")
+    if inputs & {output.resolve(), record.animation.resolve()}:
+        raise UserError(f"{output} or {record.animation.name} beside it is one of the inputs: choose another output=")
     start = first_picture(config.init, at_short_side(photo.image[None], config.scales[0]))
     losses = objectives(config, config.scales)
-    reached: list[Iteration] = []
-    frames: list[Image.Image] = []
-    every = config.show_every
+    failure = descend(config, losses, photo.image[None], start, record)
+    if record.last:
+        record.finish(photo)
+        print(f"{photo_path.name} as {name}: {output}, and how it came to be: {record.animation}")
+    if failure:
+        raise failure
+    return output
 
-    def show(iteration: Iteration) -> None:
-        nonlocal every
-        progress.update(min(1, iteration.number))
-        progress.set_postfix({term: f"{value:.4g}" for term, value in iteration.terms._asdict().items()})
-        reached[:] = [iteration]
-        if iteration.number and iteration.number % config.show_every == 0:
-            write_picture(output, Picture(iteration.picture[0], None))
-        if iteration.number % every == 0:
-            frames.append(to_image(iteration.picture[0]))
-        if len(frames) > MOST_FRAMES:
-            del frames[1::2]
-            every *= 2
 
-    failure = None
+def descend(
+    config: DictConfig, losses: Sequence[PerceptualLoss], photo: Tensor, start: Tensor, record: "Record"
+) -> UserError | None:
+    """Optimize with a progress bar until done, interrupted, or the objective is NaN, which is returned."""
     with tqdm(total=len(losses) * config.iterations, unit="iteration") as progress:
+
+        def watch(iteration: Iteration) -> None:
+            progress.update(min(1, iteration.number))
+            progress.set_postfix({term: f"{value:.4g}" for term, value in iteration.terms._asdict().items()})
+            record(iteration)
+
         try:
-            coarse_to_fine(losses, config.scales, photo.image[None], start, config.iterations, config.method, show)
+            coarse_to_fine(losses, config.scales, photo, start, config.iterations, config.method, watch)
             if progress.n < progress.total:
                 progress.write("ended early: no step lowers the objective any more")
         except KeyboardInterrupt:
             progress.write("interrupted; the picture so far is kept")
         except UserError as error:
-            failure = error
-    if reached:
-        frames.append(to_image(reached[0].picture[0]))
-        write_picture(output, Picture(resized(reached[0].picture, size)[0], photo.alpha))
-        write_atomically(animation, animated(frames))
-        print(f"{photo_path.name} as {name}: {output}, and how it came to be: {animation}")
-    if failure:
-        raise failure
-    return output
+            return error
+    return None
+
+
+class Record:
+    """The picture so far in its file, and how it came to be.
+
+    Args:
+        output: the picture's file; the animation stands beside it.
+        every: iterations between the pictures that are written; at first between the animation's frames too, which
+            become fewer where there are too many.
+    """
+
+    def __init__(self, output: Path, every: int) -> None:
+        self.output, self.every, self.frame_every = output, every, every
+        self.animation = output.with_name(f"{output.stem}_progress.webp")
+        self.frames: list[Image.Image] = []
+        self.last: Iteration | None = None
+
+    def __call__(self, iteration: Iteration) -> None:
+        """Take note of an iteration."""
+        self.last = iteration
+        if iteration.number and iteration.number % self.every == 0:
+            write_picture(self.output, Picture(iteration.picture[0], None))
+        if iteration.number % self.frame_every == 0:
+            self.frames.append(to_image(iteration.picture[0]))
+        if len(self.frames) > MOST_FRAMES:
+            del self.frames[1::2]
+            self.frame_every *= 2
+
+    def finish(self, photo: Picture) -> None:
+        """Write the last picture, at the photograph's size and with its transparency, and the animation."""
+        self.frames.append(to_image(self.last.picture[0]))
+        write_picture(self.output, Picture(resized(self.last.picture, photo.image.shape[-2:])[0], photo.alpha))
+        write_atomically(self.animation, animated(self.frames))
 
 
 def default_content_weight(config: DictConfig) -> float:

@@ -1,14 +1,13 @@
 """What a run begins with: random weights, or a network that paints already."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from allaprima import networks
 from allaprima.errors import UserError
-from allaprima.losses.style import Style
 from allaprima.media.bundled import bundled_file
 from allaprima.networks.files import load_network
 from allaprima.networks.multistyle import MultiStyle
@@ -20,34 +19,45 @@ STARTS = ("base/johnson", "base/realtime")
 ANCESTRY = ("network", "styles", "steps", "images_seen", "seconds", "loss", "teacher", "settings", "init")
 
 
-def new_network(config: DictConfig) -> nn.Module:
-    """The network that is configured, with random weights: for one painting, or for those of `styles`."""
-    network = networks.build(**OmegaConf.to_container(config.network))
-    return MultiStyle(network, config.styles) if config.styles else network
-
-
-def initial_network(config: DictConfig, style: Style) -> tuple[nn.Module, dict[str, Any] | None]:
-    """The network before the first step, and what it was trained for so far: nothing if its weights are random.
-
-    It may be larger than the one configured, which is then cut out of it, or one of several paintings, of which the
-    one for `style` is taken, or else their mean.
+def new_network(arguments: dict[str, Any], styles: Sequence[str] | None) -> nn.Module:
+    """A network with random weights, for one painting or for those named by `styles`.
 
     Raises:
-        UserError: there is no such network, or the one configured is no part of it.
+        UserError: there is no such network, see `networks.build`.
     """
-    network = new_network(config)
-    init = bundled_start(network) if config.init == "auto" else config.init
+    network = networks.build(**arguments)
+    return MultiStyle(network, styles) if styles else network
+
+
+def initial_network(
+    arguments: dict[str, Any], styles: Sequence[str] | None, init: str, style: str
+) -> tuple[nn.Module, dict[str, Any] | None]:
+    """The network before the first step, and what it was trained for so far: nothing if its weights are random.
+
+    Args:
+        arguments: of `networks.build`.
+        styles: names of the paintings of a network for several, or None.
+        init: `auto` for the bundled base, `scratch` for random weights, or the name or path of a network. It may be
+            larger than the one to be built, which is then cut out of it, or one of several paintings, of which that
+            called `style` is taken, or else their mean.
+        style: name of the painting.
+
+    Raises:
+        UserError: there is no such network, or the one to be built is no part of it.
+    """
+    network = new_network(arguments, styles)
+    init = bundled_start(network) if init == "auto" else init
     if init == "scratch":
         return network, None
     begun, metadata = load_network(init)
     try:
-        if config.styles and not isinstance(begun, MultiStyle):
-            begun = MultiStyle(begun, config.styles)
-        if config.styles:
+        if styles and not isinstance(begun, MultiStyle):
+            begun = MultiStyle(begun, styles)
+        if styles:
             network.load_state_dict(begun.state_dict())
         else:
             if isinstance(begun, MultiStyle):
-                begun = begun.single(style.name if style.name in begun.norms else None)
+                begun = begun.single(style if style in begun.norms else None)
             prune(begun, network)
     except (RuntimeError, ValueError) as error:
         raise UserError(

@@ -1,0 +1,88 @@
+"""A run's folder: made for a new run, found again for one that goes on."""
+
+import os
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from allaprima.errors import UserError, typed
+
+LAST, NETWORKS = Path("checkpoints", "last.ckpt"), "models"  # in a run's folder
+
+
+def new_folder(runs: Path, name: str) -> Path:
+    """Make a folder for a run that starts now: NAME/date_time below `runs`, the same for all its processes."""
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        if "ALLAPRIMA_STARTED" not in os.environ:
+            raise UserError("trainer=ddp starts its processes itself: call scripts/train.py without torchrun")
+        return runs / name / os.environ["ALLAPRIMA_STARTED"]
+    while True:
+        os.environ["ALLAPRIMA_STARTED"] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        folder = runs / name / os.environ["ALLAPRIMA_STARTED"]
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:  # of a run that started in the same second
+            time.sleep(0.1)
+        except OSError as error:
+            raise UserError(f"cannot write {folder}: {error.strerror}") from error
+        else:
+            return folder
+
+
+def find_checkpoint(resume: str | None, runs: Path, metadata: dict[str, Any], settings: dict[str, Any]) -> Path | None:
+    """The checkpoint to go on from: none, a path, or for `last` the newest of this style.
+
+    Raises:
+        UserError: there is none, it cannot be read, it is of a run with other settings, or it is finished.
+    """
+    if resume is None:
+        return None
+    if resume == "last":
+        folder = runs / metadata["style"]["name"]
+        found = sorted(folder.glob(f"*/{LAST}"), key=lambda path: path.stat().st_mtime)
+        if not found:
+            raise UserError(f"nothing to resume: {folder} holds no run with a checkpoint; leave out resume=last")
+        path = found[-1]
+    else:
+        path = Path(str(resume)).resolve()
+    checkpoint = read_checkpoint(path, resume)
+    theirs = comparable(checkpoint["allaprima"] | checkpoint["settings"])
+    if path.parent.name != LAST.parent.name:
+        raise UserError(f"resume={resume} is not in a run's folder: put it back into RUN/{LAST.parent}")
+    painting = checkpoint["allaprima"]["style"]
+    if painting["sha256"] != metadata["style"]["sha256"]:
+        raise UserError(f"{path} is of {painting['title']}, not {metadata['style']['title']}: give the same style=")
+    for key, mine in comparable(metadata | settings).items():
+        if theirs.get(key) != mine:
+            raise UserError(f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same to resume")
+    if checkpoint["global_step"] >= settings["max_steps"] and (path.parents[1] / NETWORKS).exists():
+        network = path.parents[1] / NETWORKS / f"{painting['name']}.safetensors"
+        raise UserError(
+            f"{path} has its {checkpoint['global_step']} steps already: {typed('init', network)} begins where it ended"
+        )
+    return path
+
+
+def read_checkpoint(path: Path, resume: str) -> dict[str, Any]:
+    """A checkpoint's content. Raises UserError, with the name that was given for it, if it cannot be read."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        comparable(checkpoint["allaprima"] | checkpoint["settings"])
+        return checkpoint
+    except FileNotFoundError as error:
+        raise UserError(f"resume={resume}: there is no such file; resume=last takes the newest run's") from error
+    except PermissionError as error:
+        raise UserError(f"resume={resume}: no permission to read {path}") from error
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise UserError(f"resume={resume} is no checkpoint of this project: take RUN/{LAST}") from error
+
+
+def comparable(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a run and its resumption must have in common, by name: a painting by its picture, data but for processes."""
+    named = {}
+    for key, value in (facts | {"style": facts["style"]["sha256"]}).items():
+        named |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    return {name: value for name, value in named.items() if name != "data.workers"}
