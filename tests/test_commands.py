@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from allaprima.commands.train import find_checkpoint
+from allaprima.cli import main
 from allaprima.data.photos import find_photos, packaged_photos
 from allaprima.errors import UserError
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import read_picture
 from allaprima.networks.files import load_network
+from allaprima.training.runs import find_checkpoint
 
 from .conftest import TOP
-from .test_training import SMALL, configuration
+from .test_training import SMALL
 
 README = (TOP / "README.md").read_text()
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
@@ -119,7 +120,6 @@ def test_what_may_not_be_read_is_told_as_such():
         shutil.copy(TOP / "models/kandinsky.safetensors", network)
         shutil.copy(COFFEE, checkpoint)
         locked.mkdir()
-        resumed = configuration(f"resume={checkpoint}")
         folder.chmod(0o755)
         for path in (network, checkpoint, locked):
             path.chmod(0)
@@ -127,7 +127,7 @@ def test_what_may_not_be_read_is_told_as_such():
             lambda: load_network(network),
             lambda: find_photos(locked),
             lambda: read_picture(checkpoint),
-            lambda: find_checkpoint(resumed, {}, {}),
+            lambda: find_checkpoint(str(checkpoint), folder, {}, {}),
         ):
             with as_anyone(), pytest.raises(UserError, match="no permission"):
                 read()
@@ -143,3 +143,47 @@ def test_mistakes_of_the_other_commands(refused):
     refused(["infer.py", "--input", "photo.jpg"], "--input", "input=photo.jpg")
     refused(["train.py", "+optimizer.momentum=1"], "+optimizer.momentum", "configs/")
     refused(["infer.py", "input=[]"], "nothing is left")
+
+
+def test_help_names_every_command_in_a_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["allaprima", "--help"])
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    for script in (TOP / "scripts").glob("*.py"):
+        assert any(line.split()[0] == script.stem for line in lines if line.startswith("  "))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("trian style=udnie", ["no command 'trian'", "train"]),
+        ("infer strenght=0.5", ["no setting 'strenght'", "did you mean strength?"]),
+        ("train data.batchsize=2", ["did you mean data.batch_size?"]),
+        ("train qwertzuiop=2", ["no setting 'qwertzuiop'", "--help"]),
+        ("train style=mona_lisa", ["mona_lisa", "kandinsky"]),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_nearest(line, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["allaprima", *line.split()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert all(word in told for word in words) and "+" not in told and "search path" not in told
+
+
+def test_the_wheel_has_all_that_the_command_needs(tmp_path):
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, TOP], check=True)
+    (wheel,) = tmp_path.glob("allaprima-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", tmp_path / "site", wheel], check=True)
+    shutil.copy(COFFEE, tmp_path / "coffee.png")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    for line in ("infer input=coffee.png size=64 output=painted.png", "export style=udnie --cfg job"):
+        command = [sys.executable, tmp_path / "site/bin/allaprima", *line.split()]
+        ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+    assert read_picture(tmp_path / "painted.png").image.shape == read_picture(COFFEE).image.shape
+    where = "import allaprima, sys; print(allaprima.__file__, 'torch' in sys.modules, allaprima.Stylizer.__name__)"
+    told = subprocess.run([sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert told.stdout.split() == [str(tmp_path / "site/allaprima/__init__.py"), "False", "Stylizer"]

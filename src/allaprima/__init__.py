@@ -1,1 +1,14 @@
-"""Alla Prima: train one small network per painting, then paint photographs in a single pass."""
+"""Alla Prima: one small network per painting, then a photograph becomes a painting in a single pass."""
+
+from typing import Any
+
+__all__ = ["Stylizer"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import late: PyTorch takes seconds, and not every command needs it."""
+    if name == "Stylizer":
+        from allaprima.inference.stylizer import Stylizer
+
+        return Stylizer
+    raise AttributeError(f"module 'allaprima' has no attribute '{name}'")

@@ -1,26 +1,58 @@
-"""How every command begins and ends: settings from `configs/`, a user's mistake in one line with exit status 2."""
+"""How every command begins and ends: settings from `configs/`, a user's mistake in one line with exit status 2.
 
+`allaprima train style=kandinsky` and `python scripts/train.py style=kandinsky` are the same.
+"""
+
+import difflib
+import importlib
 import os
+import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 from unittest import mock
 
 import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from allaprima.errors import UserError
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+# Beside the package once installed, at the top of a checkout before.
+PLACES = (Path(__file__).parent, Path(__file__).parents[2])
+CONFIGS = next(place / "configs" for place in PLACES if (place / "configs").is_dir())
+
+
+class Command(NamedTuple):
+    """What a command does, in a line, and the function that does it, imported late: help need not wait for PyTorch."""
+
+    help: str
+    module: str
+    function: str
+
+
+COMMANDS = {
+    "infer": Command("paint pictures with a trained network", "allaprima.commands.infer", "paint_files"),
+    "train": Command("train one network for one painting", "allaprima.commands.train", "train"),
+    "optimize": Command(
+        "paint one picture the slow way, with no network", "allaprima.commands.optimize", "optimize_file"
+    ),
+    "compare": Command("compare a network with the slow way", "allaprima.commands.compare", "compare"),
+    "export": Command("write a network for other programs", "allaprima.commands.export", "export"),
+    "read_style": Command("write a painting's style file", "allaprima.commands.read_style", "write_style"),
+    "download": Command("download COCO 2017, or go on with it", "allaprima.commands.download", "download_coco"),
+    "benchmark": Command("measure what the documents claim", "allaprima.benchmarks", "benchmark"),
+}
 
 
 @contextmanager
-def mistakes_in_one_line() -> Iterator[None]:
+def mistakes_in_one_line(command: str) -> Iterator[None]:
     """Print a user's mistake as one line and exit with status 2; a programming error keeps its traceback."""
     try:
         yield
@@ -29,7 +61,7 @@ def mistakes_in_one_line() -> Iterator[None]:
             fail(f"'{error.override}' is no setting: write NAME=VALUE, as in input=photo.jpg")
         fail(f"{error}; a value with more than plain letters and digits needs quotes within quotes: 'name=\"value\"'")
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        fail(str(error))
+        fail(explain(error, command))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -50,17 +82,63 @@ def refuse_option(_: ArgumentParser, message: str) -> NoReturn:
     fail(f"{message}; settings are written NAME=VALUE, as in input=photo.jpg")
 
 
-def run(config_name: str, work: Callable[[DictConfig], object]) -> None:
-    """Call `work` with the settings of `configs/CONFIG_NAME.yaml` and of the command line."""
+def nearest_setting(name: str, command: str) -> str | None:
+    """The setting of a command whose name is most like `name`; None if none is."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        try:
+            settings = names_in(OmegaConf.to_container(compose(command)))
+        except HydraException:  # of a command that needs a choice to be made
+            return None
+    return next(iter(difflib.get_close_matches(name, settings, n=1)), None)
 
-    @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)
-    def main(config: DictConfig) -> None:
-        with mistakes_in_one_line():  # before Hydra sees them and adds lines of its own
-            work(config)
+
+def names_in(settings: dict[str, Any], prefix: str = "") -> list[str]:
+    """The names of all settings, dotted where they are in a group."""
+    names = []
+    for key, value in settings.items():
+        names.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            names += names_in(value, f"{prefix}{key}.")
+    return names
+
+
+def explain(error: Exception, command: str) -> str:
+    """What Hydra says of a mistake, but for one that it has bad advice for: a setting that does not exist."""
+    unknown = re.match(r"Could not override '([^']+)'", str(error))
+    if not unknown:
+        return str(error).partition("Config search path")[0]
+    nearest = nearest_setting(unknown[1], command)
+    meant = f": did you mean {nearest}?" if nearest else f", as `{command} --help` shows"
+    return f"there is no setting '{unknown[1]}'{meant}"
+
+
+def run(command: str) -> None:
+    """Run a command with the settings of `configs/COMMAND.yaml` and of the command line."""
+
+    @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=command)
+    def work(config: DictConfig) -> None:
+        with mistakes_in_one_line(command):  # before Hydra sees them and adds lines of its own
+            getattr(importlib.import_module(COMMANDS[command].module), COMMANDS[command].function)(config)
 
     for argument in sys.argv[1:]:
         if argument.startswith(("+", "~")):
             fail(f"'{argument}': no command knows other settings than those in configs/, and each needs all of its own")
+    if command == "benchmark" and len(sys.argv) > 1 and re.fullmatch(r"\w+", sys.argv[1]):
+        sys.argv[1] = f"benchmark={sys.argv[1]}"  # the benchmark's name stands alone, as a subcommand does
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors in the settings come here instead of being printed by Hydra
-    with mistakes_in_one_line(), mock.patch.object(ArgumentParser, "error", refuse_option):
-        main()
+    with mistakes_in_one_line(command), mock.patch.object(ArgumentParser, "error", refuse_option):
+        work()
+
+
+def main() -> None:
+    """The command `allaprima`: the name of one of `COMMANDS`, then its settings."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print("allaprima COMMAND NAME=VALUE ...\n")
+        print("\n".join(f"  {name:12}{command.help}" for name, command in COMMANDS.items()))
+        print("\nallaprima COMMAND --help lists the command's settings")
+        return
+    name = sys.argv.pop(1)
+    if name not in COMMANDS:
+        fail(f"there is no command '{name}': take one of {', '.join(COMMANDS)}")
+    run(name)
