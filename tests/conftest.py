@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.losses import vgg_weights
@@ -15,7 +16,23 @@ TOP = Path(__file__).parents[1]
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each of the processes
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+# Settings of training that take seconds.
+SMALL = (
+    "network.width=8",
+    "network.blocks=1",
+    "data.size=64",
+    "data.batch_size=4",
+    "data.validation_size=128",
+    "trainer.val_every=4",
+    "optimizer.warmup_steps=2",
+)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+def settings(command, *overrides):
+    """What a command gets from `configs/` and from a command line's overrides."""
+    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+        return compose(command, overrides)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@ import re
 import shutil
 
 import pytest
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from allaprima import networks
@@ -11,8 +10,7 @@ from allaprima.benchmarks.quality import Point, speedup
 from allaprima.data.photos import packaged_photos
 from allaprima.networks.files import load_network, write_network
 
-from .conftest import TOP
-from .test_training import SMALL
+from .conftest import SMALL, settings
 
 
 @pytest.mark.parametrize(
@@ -105,8 +103,7 @@ def test_a_curve_of_quality_goes_on_where_it_was_interrupted(train, tmp_path, mo
     def configuration(folder):
         small = (*SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=4", "benchmark.plain_steps=8")
         small += ("trainer.max_steps=8", "benchmark.sizes=[48]", f"benchmark.output={folder}")
-        with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-            return compose("benchmark", ["benchmark=quality", "style=udnie", *small])
+        return settings("benchmark", "benchmark=quality", "style=udnie", *small)
 
     def objectives(folder):
         (path,) = folder.glob("*/curve.csv")

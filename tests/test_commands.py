@@ -19,8 +19,7 @@ from allaprima.media.images import read_picture
 from allaprima.networks.files import load_network
 from allaprima.training.runs import find_checkpoint
 
-from .conftest import TOP
-from .test_training import SMALL
+from .conftest import SMALL, TOP
 
 README = (TOP / "README.md").read_text()
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])

@@ -1,10 +1,10 @@
+import functools
 import json
 import re
 import shutil
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
 from safetensors import safe_open
 
@@ -17,16 +17,12 @@ from allaprima.evaluation.comparison import Descent, Painted, Race, by_size, med
 from allaprima.evaluation.report import time_rows, worth_rows
 from allaprima.losses.perceptual import PerceptualLoss, Terms, gram_matrix, total_variation
 
-from .conftest import TOP
-from .test_training import SMALL
-from .test_training import configuration as train_configuration
+from .conftest import SMALL, TOP, settings
 
 (COFFEE, CAT) = packaged_photos(["skimage/data/coffee.png", "skimage/data/chelsea.png"])
 
 
-def configuration(*overrides):
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        return compose("compare", overrides)
+configuration = functools.partial(settings, "compare")
 
 
 def terms(total):
@@ -153,7 +149,7 @@ def test_the_command_ends_with_its_number(compared, command):
 
 def test_a_network_of_ones_own_painting_is_compared_on_that(tmp_path, compared):
     size = ("style.size=64", f"style.image={CAT}")
-    mine = train(train_configuration(*SMALL, *size, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0"))
+    mine = train(settings("train", *SMALL, *size, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=0"))
     small = ("sizes=[32]", "iterations=2", "starts=[photo]", f"photos={compared[0] / 'photos'}", f"output={tmp_path}")
     page = compare(configuration(f"model={mine}", f"style.image={CAT}", *small))
     assert page == tmp_path / "chelsea.html" and "chelsea" in page.read_text()

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from allaprima import networks
@@ -20,7 +19,7 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import at_short_side, read_picture
 from allaprima.networks.files import load_network, write_network
 
-from .conftest import TOP
+from .conftest import TOP, settings
 
 ODD = (101, 162, 255)
 
@@ -168,8 +167,7 @@ def test_a_network_that_paints_something_else_is_not_written(tmp_path, monkeypat
     built = {"name": "realtime", "width": 8, "blocks": 1}
     network, metadata = networks.build(**built), load_network("kandinsky")[1] | {"network": built}
     path = tmp_path / "mine.v2.safetensors"
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        config = compose("export", [f"model={path}", "format=openvino", f"output={tmp_path}/out"])
+    config = settings("export", f"model={path}", "format=openvino", f"output={tmp_path}/out")
     torch.nn.init.constant_(network.layers[-2].bias, torch.nan)
     write_network(path, network, metadata)
     with pytest.raises(RuntimeError, match="differs"):

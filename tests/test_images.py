@@ -139,3 +139,11 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
         write_picture(path, Picture(torch.zeros(3, 20, 30), None))
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept.png"]
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.eps", "picture.jpg"])
+def test_postscript_is_no_picture_whatever_its_name(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile.load", lambda *_, **__: pytest.fail("it was run"))
+    (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n")
+    with pytest.raises(ImageError, match="not a picture"):
+        read_picture(tmp_path / name)

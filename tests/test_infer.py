@@ -1,10 +1,10 @@
+import functools
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from allaprima.commands.infer import paint_files
@@ -13,7 +13,7 @@ from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import read_picture
 
-from .conftest import TOP
+from .conftest import TOP, settings
 
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
 
@@ -23,9 +23,7 @@ def stylizer():
     return Stylizer.load("kandinsky")
 
 
-def configuration(*overrides):
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        return compose("infer", overrides)
+configuration = functools.partial(settings, "infer")
 
 
 def paint(*overrides):

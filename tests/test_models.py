@@ -3,7 +3,6 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
 
 from allaprima.benchmarks import benchmark
 from allaprima.benchmarks.networks import Judge
@@ -11,7 +10,7 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
 
-from .conftest import TOP
+from .conftest import settings
 
 NAMES = [name for name in bundled_names("models") if not name.endswith("_realtime")]
 REALTIME = [name for name in bundled_names("models") if name.endswith("_realtime")]
@@ -43,10 +42,7 @@ def test_of_several_photographs_the_own_one_is_nearest_in_content(name, judge, h
 
 
 def test_benchmark_of_the_carried_networks(capsys):
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        benchmark(
-            compose("benchmark", ["benchmark=networks", "benchmark.size=64", "benchmark.networks=[kandinsky,udnie]"])
-        )
+    benchmark(settings("benchmark", "benchmark=networks", "benchmark.size=64", "benchmark.networks=[kandinsky,udnie]"))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
     assert [row[0] for row in rows] == ["kandinsky", "udnie"]
     for _, style, content, share, johnsons, _, johnsons_share in rows:

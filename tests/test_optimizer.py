@@ -1,3 +1,4 @@
+import functools
 import itertools
 import os
 import signal
@@ -7,7 +8,6 @@ import time
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from allaprima.commands.objective import fast_on_cpu, load_objective
@@ -20,15 +20,13 @@ from allaprima.losses.vgg import VGG
 from allaprima.media.images import at_short_side, read_picture
 from allaprima.optimization.image import METHODS, Iteration, optimize
 
-from .conftest import STYLE_LAYERS, TOP
+from .conftest import STYLE_LAYERS, TOP, settings
 
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
 SMALL = ("scales=[48]", "iterations=12")
 
 
-def configuration(*overrides):
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        return compose("optimize", overrides)
+configuration = functools.partial(settings, "optimize")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from importlib.resources import files
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from allaprima.commands.objective import load_objective
@@ -14,7 +13,7 @@ from allaprima.losses.perceptual import gram_matrix
 from allaprima.losses.style import bundled_style, painting_style, read_style
 from allaprima.media.bundled import bundled_names
 
-from .conftest import STYLE_LAYERS, TOP
+from .conftest import STYLE_LAYERS, settings
 
 PAINTING = files("skimage") / "data" / "coffee.png"
 BUNDLED = {
@@ -63,13 +62,12 @@ def test_eleven_paintings_are_bundled():
 
 @pytest.mark.parametrize("name", sorted(BUNDLED))
 def test_a_bundled_painting_has_what_the_three_objectives_need(name):
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        for loss in ("relative", "johnson", "gatys"):
-            config = compose("train", [f"style={name}", f"loss={loss}"])
-            style, objective = load_objective(config.loss, config.style)
-            assert style.name == name and style.title and style.artist and style.year
-            channels = [objective.get_buffer(f"gram_{layer}").shape[0] for layer in objective.style_layers]
-            assert channels == {"johnson": [64, 128, 256, 512]}.get(loss, [64, 128, 256, 512, 512])
+    for loss in ("relative", "johnson", "gatys"):
+        config = settings("train", f"style={name}", f"loss={loss}")
+        style, objective = load_objective(config.loss, config.style)
+        assert style.name == name and style.title and style.artist and style.year
+        channels = [objective.get_buffer(f"gram_{layer}").shape[0] for layer in objective.style_layers]
+        assert channels == {"johnson": [64, 128, 256, 512]}.get(loss, [64, 128, 256, 512, 512])
     for size in (256, 384, 512):
         grams = style.targets(objective.vgg.identity, STYLE_LAYERS, size)
         assert all(torch.linalg.eigvalsh(gram.double()).min() > -0.01 * gram.norm() for gram in grams.values())

@@ -1,4 +1,5 @@
 import csv
+import functools
 import itertools
 import json
 import math
@@ -12,7 +13,6 @@ import time
 import pytest
 import pytorch_lightning as pl
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 from safetensors import safe_open
@@ -29,22 +29,9 @@ from allaprima.training.initialization import initial_network
 from allaprima.training.module import LEAD, led_weight, moving_average, rate_share, step_seed
 from allaprima.training.runs import new_folder
 
-from .conftest import TOP
+from .conftest import SMALL, TOP, settings
 
-SMALL = (
-    "network.width=8",
-    "network.blocks=1",
-    "data.size=64",
-    "data.batch_size=4",
-    "data.validation_size=128",
-    "trainer.val_every=4",
-    "optimizer.warmup_steps=2",
-)
-
-
-def configuration(*overrides):
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        return compose("train", overrides)
+configuration = functools.partial(settings, "train")
 
 
 def validation(folder):

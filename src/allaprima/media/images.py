@@ -15,6 +15,8 @@ from allaprima.errors import ImageError
 from allaprima.media.files import write_atomically
 
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+# Nothing else is opened, whatever a file is called: Pillow would run PostScript through Ghostscript.
+READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 WRITE_OPTIONS = {
     ".png": {"format": "PNG"},
     ".jpg": {"format": "JPEG", "quality": 92, "subsampling": 0},
@@ -49,7 +51,7 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0, name: str | None 
     """
     name = name or source
     try:
-        with Image.open(source) as file:
+        with Image.open(source, formats=READ_FORMATS) as file:
             if shortest:
                 file.draft("RGB", (shortest, shortest))
             file.load()
@@ -61,7 +63,9 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0, name: str | None 
     except PermissionError as error:
         raise ImageError(f"{name} cannot be read: no permission") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture that Pillow can read: give a JPEG, PNG, WebP or TIFF") from error
+        raise ImageError(
+            f"{name} is not a picture of a known kind: give a JPEG, PNG, WebP, TIFF, BMP or GIF"
+        ) from error
     except Image.DecompressionBombError as error:
         most = 2 * Image.MAX_IMAGE_PIXELS / 1e6
         raise ImageError(
