@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
@@ -43,16 +44,48 @@ def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
                 raise KeyError(*missing)
             if missing := {"name", "title", "artist", "source", "sha256"} - metadata["style"].keys():
                 raise KeyError(*missing)
+            check_shapes(file, metadata)
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        network = networks.build(**metadata["network"])
-        if metadata.get("styles"):
-            network = MultiStyle(network, metadata["styles"])
+        if not all(weight.isfinite().all() for weight in state.values()):
+            raise ValueError("weights that are NaN or infinite")
+        network = described_network(metadata)
         network.load_state_dict(state)
     except PermissionError as error:
         raise UserError(f"no permission to read {path}") from error
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (
+        UserError,
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         raise UserError(f"{path} is not a network of this project: give a file that train.py wrote") from error
     return network, metadata
+
+
+def described_network(metadata: dict[str, Any]) -> nn.Module:
+    """The network that a file's metadata describe, with random weights. Raises UserError if there is none such."""
+    network = networks.build(**metadata["network"])
+    return MultiStyle(network, metadata["styles"]) if metadata.get("styles") else network
+
+
+def check_shapes(file: safe_open, metadata: dict[str, Any]) -> None:
+    """Raises ValueError unless a file holds the weights of the network that it describes.
+
+    A stranger's file can claim any size. So nothing is built in memory before its shapes are known to be those in the
+    file, and not even without memory what has more blocks or channels than the file has weights.
+    """
+    shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    most = max(len(shapes), *(max(shape, default=0) for shape in shapes.values()))
+    if any(number > most for number in metadata["network"].values() if isinstance(number, int | float)):
+        raise ValueError("the network would be larger than the file")
+    with torch.device("meta"):
+        expected = {key: tuple(weight.shape) for key, weight in described_network(metadata).state_dict().items()}
+    if shapes != expected:
+        raise ValueError("the weights are of another network")
 
 
 def write_network(path: Path, network: nn.Module, metadata: dict[str, Any]) -> None:
