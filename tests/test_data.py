@@ -148,7 +148,7 @@ def test_starter_validates_on_photographs_it_never_trains_on(held_out):
         ("folder", "empty", "no pictures"),
         ("folder", "unreadable", "can be read"),
         ("coco", "empty", "download.py"),
-        ("imagenet", "empty", "take starter"),
+        ("imagenet", "empty", "take one of starter"),
         ("starter", "empty", "data=folder"),
         ("leaves", None, "leaves_share=1"),
     ],

@@ -1,5 +1,6 @@
 """The DataModule: where a run's photographs come from, as `configs/data` chooses."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -19,12 +20,58 @@ from allaprima.data.photos import (
 )
 from allaprima.errors import UserError
 
+Photos = tuple[list[Path], list[Path]]
+
+
+def starter(root: str | None) -> Photos:
+    """Photographs that come with installed packages."""
+    refuse_folder("starter", root)
+    return packaged_photos(STARTER_TRAINING), packaged_photos(STARTER_VALIDATION)
+
+
+def leaves(root: str | None) -> Photos:
+    """None to train on: every picture is drawn."""
+    refuse_folder("leaves", root)
+    return [], packaged_photos(STARTER_VALIDATION)
+
+
+def folder(root: str | None) -> Photos:
+    """All photographs below a folder."""
+    return find_photos(needed("folder", root)), packaged_photos(STARTER_VALIDATION)
+
+
+def coco_2017(root: str | None) -> Photos:
+    """COCO 2017's, as it divides them."""
+    return coco.photos(needed("coco", root))
+
+
+def refuse_folder(source: str, root: str | None) -> None:
+    """Raises UserError if a source that has its own photographs is given a folder."""
+    if root is not None:
+        raise UserError(f"data={source} takes no folder: use data.root with data=folder or data=coco")
+
+
+def needed(source: str, root: str | None) -> Path:
+    """The folder of a source that needs one. Raises UserError if none is given."""
+    if root is None:
+        raise UserError(f"data={source} needs a folder: add data.root=PATH")
+    return Path(str(root))
+
+
+# Where photographs come from: to train on, and to validate on, by `data.source` and the folder `data.root`.
+SOURCES: dict[str, Callable[[str | None], Photos]] = {
+    "starter": starter,
+    "leaves": leaves,
+    "folder": folder,
+    "coco": coco_2017,
+}
+
 
 class Photographs(pl.LightningDataModule):
     """Training samples in the order of their numbers, and the validation squares.
 
     Args:
-        source: `starter` (packaged photographs), `leaves` (none), `folder` or `coco`.
+        source: a name in `SOURCES`.
         root: the folder, for `folder` and `coco`.
         leaves_share: which part of the training samples are dead-leaves pictures.
         size: pixels a side in training.
@@ -53,21 +100,9 @@ class Photographs(pl.LightningDataModule):
         super().__init__()
         self.leaves_share, self.size, self.batch_size, self.workers = leaves_share, size, batch_size, workers
         self.seed = seed
-        held_out = packaged_photos(STARTER_VALIDATION)
-        if source in ("starter", "leaves") and root is not None:
-            raise UserError(f"data={source} takes no folder: use data.root with data=folder or data=coco")
-        if source == "starter":
-            self.photos = packaged_photos(STARTER_TRAINING)
-        elif source == "leaves":
-            self.photos = []
-        elif root is None:
-            raise UserError(f"data={source} needs a folder: add data.root=PATH")
-        elif source == "folder":
-            self.photos = find_photos(Path(str(root)))
-        elif source == "coco":
-            self.photos, held_out = coco.photos(Path(str(root)))
-        else:
-            raise UserError(f"data.source={source}: take starter, leaves, folder or coco")
+        if source not in SOURCES:
+            raise UserError(f"data.source={source}: take one of {', '.join(SOURCES)}")
+        self.photos, held_out = SOURCES[source](root)
         if not self.photos and leaves_share < 1:
             raise UserError(f"data.source={source} has no photographs: set data.leaves_share=1")
         if self.photos:
