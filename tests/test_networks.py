@@ -5,7 +5,8 @@ from torch import nn
 
 from allaprima import networks
 from allaprima.errors import UserError
-from allaprima.networks.blocks import FewChannelConv, InstanceNorm, Residual, ResizeConv, padded
+from allaprima.networks.blocks import FewChannelConv, InstanceNorm, Residual, ResizeConv
+from allaprima.networks.fast import padded
 from allaprima.networks.johnson import Johnson
 from allaprima.networks.pruning import prune
 from allaprima.networks.realtime import Realtime

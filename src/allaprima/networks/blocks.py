@@ -1,50 +1,20 @@
-"""Blocks that the networks share: padded convolutions, instance norm, grain, residual and resize blocks."""
+"""Blocks that the networks share: padded convolutions, instance norm, grain, residual and resize blocks.
+
+They read as the papers do; how they are computed fast on a processor is in `networks.fast`.
+"""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from allaprima.networks.fast import doubled_conv, few_channel_conv, instance_norm, padded
+
 GRAIN_TILE = 256  # pixels a side
 
 
-class _Wrapped(torch.autograd.Function):
-    # What F.pad(mode="circular") computes, in channels_last, which makes it five times as fast on a processor.
-    @staticmethod
-    def forward(ctx, x: Tensor, border: int) -> Tensor:
-        ctx.border = border
-        height, width = x.shape[2:]
-        shape = (*x.shape[:2], height + 2 * border, width + 2 * border)
-        y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-        inner = y[:, :, border:-border]
-        inner[..., border:-border] = x
-        inner[..., :border], inner[..., -border:] = x[..., -border:], x[..., :border]
-        y[:, :, :border], y[:, :, -border:] = inner[:, :, -border:], inner[:, :, :border]
-        return y
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        border = ctx.border
-        rows = gradient[:, :, border:-border].clone(memory_format=torch.channels_last)
-        rows[:, :, -border:] += gradient[:, :, :border]
-        rows[:, :, :border] += gradient[:, :, -border:]
-        inner = rows[..., border:-border].clone(memory_format=torch.channels_last)
-        inner[..., -border:] += rows[..., :border]
-        inner[..., :border] += rows[..., -border:]
-        return inner, None
-
-
-def padded(x: Tensor, border: int, wrapped: bool) -> Tensor:
-    """(B, C, H, W) to (B, C, H + 2 border, W + 2 border): from the opposite side if wrapped, else reflected."""
-    return _Wrapped.apply(x, border) if wrapped else F.pad(x, (border,) * 4, mode="reflect")
-
-
 class InstanceNorm(nn.Module):
-    """Instance norm (Ulyanov et al. 2016) with scale and shift: (B, C, H, W) to the same.
-
-    What nn.InstanceNorm2d(C, affine=True) computes, as batch norm of one image at a time: on a processor that keeps
-    channels_last, where PyTorch's own instance norm converts to contiguous and the next convolution back.
-    """
+    """Instance norm (Ulyanov et al. 2016) with scale and shift: (B, C, H, W) to the same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -53,11 +23,7 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        recorded = torch.compiler.is_exporting() or torch.jit.is_tracing()  # for an engine, which has its own
-        if x.is_cuda or recorded:
-            return F.instance_norm(x, weight=self.weight, bias=self.bias)
-        normed = [F.batch_norm(image, None, None, self.weight, self.bias, training=True) for image in x.split(1)]
-        return torch.cat(normed)
+        return instance_norm(x, self.weight, self.bias)
 
 
 class Grain(nn.Module):
@@ -136,9 +102,7 @@ class Residual(nn.Module):
 class ResizeConv(nn.Module):
     """Nearest-neighbour doubling, then a 3x3 convolution: no checkerboard (Odena et al. 2016).
 
-    Doubling is a transposed convolution with a 2x2 kernel of ones, so both together are one with a 4x4 kernel: 4
-    multiply-adds for 9, no doubled copy. The doubled picture's reflection is the low resolution's replication. Padded
-    like `PaddedConv`.
+    The doubled picture's reflection is the low resolution's replication. Padded like `PaddedConv`.
     """
 
     def __init__(self, channels: int, out_channels: int) -> None:
@@ -147,25 +111,13 @@ class ResizeConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, 2H, 2W)."""
-        kernel = F.pad(self.weight.flip(2, 3), (1,) * 4)
-        kernel = kernel[:, :, 1:] + kernel[:, :, :-1]
-        kernel = (kernel[..., 1:] + kernel[..., :-1]).transpose(0, 1).contiguous(memory_format=torch.channels_last)
         wider = padded(x, 1, wrapped=True) if self.training else F.pad(x, (1,) * 4, mode="replicate")
-        return F.conv_transpose2d(wider, kernel, stride=2, padding=3)
+        return doubled_conv(wider, self.weight)
 
 
 class FewChannelConv(nn.Conv2d):
-    """`PaddedConv` to few channels: (B, C, H, W) to (B, D, H, W), H and W even.
-
-    Processors compute 16 or 32 channels at once, of which a picture's three leave most idle. So the four pixels of
-    each 2x2 cell are computed together, as 4 D channels of one strided convolution whose window sees them all.
-    """
+    """`PaddedConv` to few channels: (B, C, H, W) to (B, D, H, W), H and W even."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), H and W even, to (B, D, H, W)."""
-        border = self.kernel_size[0] // 2
-        shifted = [F.pad(self.weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
-        kernels = torch.stack(shifted, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        wider = padded(x, border, self.training)
-        cells = F.conv2d(wider, kernels, self.bias.repeat_interleave(4), stride=2)
-        return F.pixel_shuffle(cells, 2)
+        return few_channel_conv(padded(x, self.kernel_size[0] // 2, self.training), self.weight, self.bias)
