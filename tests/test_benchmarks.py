@@ -151,4 +151,4 @@ def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_pat
     refused(["benchmark.py", *small, "style=kandinsky", files], "paints Udnie", "Composition VII")
     refused(["benchmark.py", *small, "benchmark.networks=[nobody]"], "no network 'nobody'")
     (photo,) = packaged_photos(["skimage/data/coffee.png"])
-    refused(["benchmark.py", *small, f"style.image={photo}"], "no carried network", "benchmark.networks=")
+    refused(["benchmark.py", *small, f"style.image={photo}"], "no bundled network", "benchmark.networks=")

@@ -41,7 +41,7 @@ def test_of_several_photographs_the_own_one_is_nearest_in_content(name, judge, h
     assert distances.argmin(1).tolist() == list(range(len(held_out)))
 
 
-def test_benchmark_of_the_carried_networks(capsys):
+def test_benchmark_of_the_bundled_networks(capsys):
     benchmark(settings("benchmark", "benchmark=networks", "benchmark.size=64", "benchmark.networks=[kandinsky,udnie]"))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
     assert [row[0] for row in rows] == ["kandinsky", "udnie"]

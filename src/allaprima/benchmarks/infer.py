@@ -51,7 +51,7 @@ class Contender(NamedTuple):
 
 
 def trained(config: DictConfig) -> nn.Module:
-    """The network that the project carries for `style`."""
+    """The bundled network for `style`."""
     return load_network(config.style.name)[0].eval()
 
 

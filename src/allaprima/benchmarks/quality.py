@@ -34,7 +34,7 @@ from allaprima.training.module import StyleTransfer
 from allaprima.training.runs import LAST
 
 PLAIN_LEARNING_RATE = 1e-3
-# Each has a folder of its own, so that one can be measured anew beside the other.
+# Each has a folder of its own, so that one can be measured again beside the other.
 PLAIN, OURS = "plain loop", "this trainer"
 FOLDERS = {PLAIN: "plain", OURS: "trainer"}
 MINUTES = (1, 3, 10, 30)  # after which, as near as there are any, the sheet shows pictures
@@ -254,7 +254,7 @@ def measure(config: DictConfig, settings: Mapping[str, dict[str, Any]]) -> None:
         write_settings(folder / FOLDERS[contender], each)
     for contender, (train_it, _) in contenders.items():
         if done[contender]:
-            print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure anew")
+            print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure again")
         else:
             apart(train_it, config)
 

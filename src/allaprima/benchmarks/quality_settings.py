@@ -65,7 +65,7 @@ def with_machine(folder: Path, settings: dict[str, Any], done: bool) -> dict[str
         if done:
             mine["machine"] = kept.get("machine")
         if kept != mine:
-            raise UserError(f"{folder} holds results of other settings or another machine: move it away to start anew")
+            raise UserError(f"{folder} holds results of other settings or another machine: move it away to start again")
     return mine
 
 

@@ -86,13 +86,13 @@ def chosen(config: DictConfig, style: Style) -> list[str]:
     """The networks asked for, by name or path.
 
     Raises:
-        UserError: one of them is no network or of another painting, or none is carried.
+        UserError: one of them is no network or of another painting, or none is bundled.
     """
     if config.benchmark.networks is None:
         names = bundled_names("models")
-        if not (carried := [name for name in names if load_network(name)[1]["style"]["sha256"] == style.sha256]):
-            raise UserError(f"no carried network paints {style.title}: give benchmark.networks=[FILE,FILE]")
-        return carried
+        if not (bundled := [name for name in names if load_network(name)[1]["style"]["sha256"] == style.sha256]):
+            raise UserError(f"no bundled network paints {style.title}: give benchmark.networks=[FILE,FILE]")
+        return bundled
     check_names(config, "benchmark.networks")
     for name in config.benchmark.networks:
         painting = load_network(name)[1]["style"]

@@ -144,7 +144,7 @@ def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[St
     """The objective of a network's training, with the content weight that it ended with, fast on this machine.
 
     Raises:
-        UserError: its painting is neither one that the project carries nor `picture`.
+        UserError: its painting is neither a bundled one nor `picture`.
     """
     trained = metadata["style"]
     if not metadata["loss"]["style_weight"]:

@@ -157,7 +157,7 @@ def objectives(config: DictConfig, scales: Sequence[int]) -> list[PerceptualLoss
     """The objective at each scale of the groups `loss` and `style`.
 
     The painting is read at `style.size` pixels for the last and shrinks with the photograph for the others, so that
-    strokes keep their place; a painting that the project carries shrinks to the nearest size that it was read at.
+    strokes keep their place; a bundled painting shrinks to the nearest size that it was read at.
     """
     sizes = [max(SMALLEST_SIDE, round(config.style.size * scale / scales[-1])) for scale in scales]
     if not config.style.image:

@@ -140,7 +140,7 @@ def fit(
         if (folder / LAST).exists():
             print("interrupted; the same command with resume=last goes on from the last checkpoint")
         else:
-            print(f"interrupted before the first checkpoint, at step {val_every}: start anew")
+            print(f"interrupted before the first checkpoint, at step {val_every}: start again")
         sys.exit(130)
 
 

@@ -117,7 +117,7 @@ def _restored(upper: Tensor, lengths: Tensor) -> Tensor:
 
 
 def bundled_style(name: str) -> Style:
-    """A painting that the project carries. Raises UserError if it does not."""
+    """A bundled painting. Raises UserError if there is none of that name."""
     path = bundled_file(f"models/styles/{name}.safetensors")
     if path is None:
         names = ", ".join(bundled_names("models/styles"))

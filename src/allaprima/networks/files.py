@@ -17,20 +17,20 @@ from allaprima.networks.multistyle import MultiStyle
 
 
 def network_path(name: str | Path) -> Path:
-    """The file of a network that the project carries, by its name, or of any other, by its path.
+    """The file of a bundled network, by its name, or of any other, by its path.
 
     Raises:
         UserError: there is no such file.
     """
     path = bundled_file(f"models/{name}.safetensors") or Path(str(name))
     if not path.is_file():
-        carried = ", ".join(bundled_names("models"))
-        raise UserError(f"there is no network '{name}': take one of {carried}, or the path of a .safetensors file")
+        bundled = ", ".join(bundled_names("models"))
+        raise UserError(f"there is no network '{name}': take one of {bundled}, or the path of a .safetensors file")
     return path
 
 
 def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """A network that the project carries, by its name, or any other, by its file's path, and what its file says.
+    """A bundled network, by its name, or any other, by its path, and what its file says.
 
     Raises:
         UserError: there is no such network, or the file is no network of this project.
