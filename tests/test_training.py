@@ -155,7 +155,7 @@ def interrupts():
 
 @pytest.mark.parametrize(
     ("step", "validating", "words"),
-    [(2, False, "start again"), (4, True, "start anew"), (5, False, "resume=last"), (6, True, "resume=last")],
+    [(2, False, "start again"), (4, True, "start again"), (5, False, "resume=last"), (6, True, "resume=last")],
 )
 def test_ctrl_c_loses_nothing_that_a_checkpoint_holds(tmp_path, interrupts, capsys, step, validating, words):
     small = (*SMALL, "trainer.max_steps=6", "data.workers=0")
