@@ -77,3 +77,22 @@ def test_weights_that_are_no_numbers_are_refused(written, value):
 def test_metadata_of_wrong_types_are_refused(written, claims):
     with pytest.raises(UserError, match="not a network of this project"):
         load_network(written(**claims))
+
+
+@pytest.mark.parametrize("field", ["name", "title", "artist", "source"])
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "${oc.env:HOME}", "\x00", "\ud800", "\u202ea"])
+def test_texts_that_would_do_something_are_refused(written, metadata, field, text):
+    with pytest.raises(UserError, match="not a network of this project") as caught:
+        load_network(written(style=metadata["style"] | {field: text}))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "/tmp/a", "", ".."])
+def test_a_name_that_is_a_path_is_refused(written, metadata, name):
+    with pytest.raises(UserError, match="not a network of this project"):
+        load_network(written(style=metadata["style"] | {"name": name}))
+
+
+def test_an_interpolation_anywhere_is_refused(written, metadata):
+    with pytest.raises(UserError, match="not a network of this project"):
+        load_network(written(loss=metadata["loss"] | {"weights": "${oc.env:HOME}"}))

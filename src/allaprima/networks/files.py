@@ -1,6 +1,7 @@
 """A network's file: its weights in half precision and, as metadata, all that is needed to use and to judge it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
                 raise KeyError(*missing)
             if missing := {"name", "title", "artist", "source", "sha256"} - metadata["style"].keys():
                 raise KeyError(*missing)
+            check_texts(metadata)
             check_shapes(file, metadata)
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
         if not all(weight.isfinite().all() for weight in state.values()):
@@ -70,6 +72,29 @@ def described_network(metadata: dict[str, Any]) -> nn.Module:
     """The network that a file's metadata describe, with random weights. Raises UserError if there is none such."""
     network = networks.build(**metadata["network"])
     return MultiStyle(network, metadata["styles"]) if metadata.get("styles") else network
+
+
+def check_texts(metadata: dict[str, Any]) -> None:
+    """Raises ValueError for texts that would do something: in a terminal, as a file's name, as an interpolation."""
+    texts = list(texts_in(metadata))
+    if not all(text.isprintable() and "${" not in text for text in texts):
+        raise ValueError("control characters or an interpolation")
+    name = metadata["style"]["name"]
+    if Path(name).name != name or name in ("", ".."):
+        raise ValueError("a name that is a path")
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts in what JSON can hold, keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from texts_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_in(each)
 
 
 def check_shapes(file: safe_open, metadata: dict[str, Any]) -> None:
