@@ -1,7 +1,11 @@
+import contextlib
 import functools
 import http.server
+import os
 import threading
+import time
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +16,8 @@ from allaprima.errors import ImageError, UserError
 from allaprima.losses.perceptual import gram_matrix
 from allaprima.losses.style import bundled_style, painting_style, read_style
 from allaprima.media.bundled import bundled_names
+from allaprima.media.files import fetch_picture, without_secrets
+from allaprima.media.images import read_picture
 
 from .conftest import STYLE_LAYERS, settings
 
@@ -137,3 +143,58 @@ def test_read_style_writes_a_style_file(command, tmp_path, refused, caffe):
     assert loss_network == caffe.identity and list(sizes) == [64] and set(sizes[64]) == {"relu1_2", "relu4_1"}
     refused(["read_style.py", f"style.image={PAINTING}"], "style")
     refused(["read_style.py", "style=udnie"], "style.image=PATH")
+
+
+@pytest.fixture
+def endless():
+    """A server that sends a picture which never ends: as fast as it can, or in drips."""
+
+    class Endless(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.end_headers()
+            drips = self.path.startswith("/drips")
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"x" if drips else bytes(1 << 16))
+                    time.sleep(0.05 if drips else 0)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize(("path", "words"), [("drips.png", r"cannot download .*more than 1 s"), ("large.png", "3 MB")])
+def test_a_download_has_an_end(endless, path, words, monkeypatch):
+    monkeypatch.setattr("allaprima.media.files.DOWNLOAD_SECONDS", 1)
+    monkeypatch.setattr("allaprima.media.files.LARGEST_PICTURE", 3 << 20)
+    with pytest.raises(ImageError, match=words):
+        fetch_picture(f"{endless}/{path}")
+
+
+def test_devices_and_pipes_are_no_pictures(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for source in ("/dev/zero", str(tmp_path / "pipe.png")):
+        with pytest.raises(ImageError, match="a device or a pipe"):
+            fetch_picture(source)
+        with pytest.raises(ImageError, match="a device or a pipe"):
+            read_picture(Path(source))
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("allaprima.media.files.LARGEST_PICTURE", 1 << 20)
+    (tmp_path / "large.png").write_bytes(bytes(2 << 20))
+    with pytest.raises(ImageError, match="more than 1 MB"):
+        fetch_picture(str(tmp_path / "large.png"))
+
+
+def test_an_addresss_secrets_are_not_kept(vgg, address):
+    style = painting_style(f"{address}/painting.png?token=secret", vgg, ["relu1_1"], [64])
+    assert style.source == f"{address}/painting.png"
+    assert without_secrets("https://user:secret@example.org:8080/a.png?b=c#d") == "https://example.org:8080/a.png"

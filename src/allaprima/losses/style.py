@@ -18,7 +18,7 @@ from allaprima.losses.layers import canonical_name
 from allaprima.losses.perceptual import gram_matrix
 from allaprima.losses.vgg import VGG
 from allaprima.media.bundled import bundled_file, bundled_names
-from allaprima.media.files import fetch_picture, on_the_web, write_atomically
+from allaprima.media.files import fetch_picture, on_the_web, without_secrets, write_atomically
 from allaprima.media.images import open_upright, to_tensor
 
 
@@ -170,7 +170,7 @@ def painting_style(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence
     """
     painting, digest = open_painting(source)
     name = picture_name(source)
-    address = source if on_the_web(source) else Path(source).name
+    address = without_secrets(source) if on_the_web(source) else Path(source).name
     grams = {vgg.identity: read_painting(painting, vgg, layers, sizes)}
     return Style(name, name, "unknown", "", address, digest, grams)
 

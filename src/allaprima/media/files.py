@@ -2,13 +2,17 @@
 
 import http.client
 import os
+import stat
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from allaprima.errors import ImageError
 
 DOWNLOAD_SECONDS = 30
+LARGEST_PICTURE = 256 << 20  # bytes
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -37,24 +41,60 @@ def on_the_web(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
+def without_secrets(source: str) -> str:
+    """A web address without its query and user, which may be secrets: files that name it are shared."""
+    parts = urlsplit(source)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def fetch_picture(source: str) -> bytes:
-    """The content of a picture file at a path or web address. Raises ImageError if it cannot be had."""
-    if not on_the_web(source):
-        try:
-            return Path(source).expanduser().read_bytes()
-        except OSError as error:
-            raise ImageError(f"cannot read {source}: {error.strerror}") from error
-        except RuntimeError as error:  # a tilde before the name of nobody
-            raise ImageError(f"cannot read {source}: {error}") from error
+    """The content of a picture file at a path or web address.
+
+    Raises:
+        ImageError: it cannot be had, is larger than `LARGEST_PICTURE`, or takes longer than `DOWNLOAD_SECONDS`.
+    """
+    if on_the_web(source):
+        return download_picture(source)
+    try:
+        path = Path(source).expanduser()
+        check_regular(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read {source}: {error.strerror}") from error
+    except RuntimeError as error:  # a tilde before the name of nobody
+        raise ImageError(f"cannot read {source}: {error}") from error
+
+
+def check_regular(path: Path) -> None:
+    """Raises ImageError for what is no ordinary file, a device or a pipe, or one that is too large for a picture.
+
+    Raises OSError if there is nothing.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"{path} is not a picture but a device or a pipe: give a file")
+    if status.st_size > LARGEST_PICTURE:
+        raise ImageError(f"{path} has more than {LARGEST_PICTURE >> 20} MB, the most that are read: save it smaller")
+
+
+def download_picture(source: str) -> bytes:
+    """The content of a picture at a web address. Raises ImageError as `fetch_picture` does."""
+    deadline = time.monotonic() + DOWNLOAD_SECONDS
+    content = bytearray()
     try:
         request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
         with urllib.request.urlopen(request, timeout=DOWNLOAD_SECONDS) as response:
-            page, content = response.headers.get_content_type() == "text/html", response.read()
+            if response.headers.get_content_type() == "text/html":
+                raise ImageError(f"{source} is a web page: give the address of the picture itself")
+            while piece := response.read1(1 << 16):
+                content += piece
+                if len(content) > LARGEST_PICTURE:
+                    raise ImageError(f"{source} has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"more than {DOWNLOAD_SECONDS} s")
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ImageError(
             f"cannot download {source} ({reason}): check the address, or save the picture and give its path"
         ) from error
-    if page:
-        raise ImageError(f"{source} is a web page: give the address of the picture itself")
-    return content
+    return bytes(content)

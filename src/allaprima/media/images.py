@@ -12,7 +12,7 @@ from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 from allaprima.errors import ImageError
-from allaprima.media.files import write_atomically
+from allaprima.media.files import check_regular, write_atomically
 
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 # Nothing else is opened, whatever a file is called: Pillow would run PostScript through Ghostscript.
@@ -51,11 +51,15 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0, name: str | None 
     """
     name = name or source
     try:
+        if isinstance(source, Path):
+            check_regular(source)
         with Image.open(source, formats=READ_FORMATS) as file:
             if shortest:
                 file.draft("RGB", (shortest, shortest))
             file.load()
             return upright(file)
+    except ImageError:
+        raise
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist: check the path") from error
     except IsADirectoryError as error:
