@@ -1,4 +1,6 @@
 import functools
+import os
+import shutil
 import subprocess
 import sys
 
@@ -163,3 +165,17 @@ def test_mistakes_end_the_command_in_one_line(refused, photo, tmp_path):
     refused(["infer.py", "style=mona_lisa"], "mona_lisa", "kandinsky")
     refused(["infer.py", f"input={photo}", f"output={photo}"], "overwritten")
     refused(["infer.py", f"input={photo}", "strength=much"], "strength")
+
+
+def test_names_that_are_no_text_or_as_long_as_can_be(tmp_path, photo):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    longest = "a" * (255 - len("_kandinsky.png"))
+    for name in (b"\xff\xfe.png", f"{longest}.png".encode()):
+        shutil.copy(photo, os.fsencode(folder) + b"/" + name)
+    script = [sys.executable, TOP / "scripts" / "infer.py", f"input={folder}", "output=painted", "size=32"]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}  # pytest's own streams take anything
+    result = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    painted = sorted(os.fsencode(path.name) for path in (tmp_path / "painted").iterdir())
+    assert painted == [f"{longest}_kandinsky.png".encode(), b"\xff\xfe_kandinsky.png"]

@@ -5,6 +5,7 @@
 
 import difflib
 import importlib
+import io
 import os
 import re
 import sys
@@ -121,6 +122,9 @@ def run(command: str) -> None:
         with mistakes_in_one_line(command):  # before Hydra sees them and adds lines of its own
             getattr(importlib.import_module(COMMANDS[command].module), COMMANDS[command].function)(config)
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
     for argument in sys.argv[1:]:
         if argument.startswith(("+", "~")):
             fail(f"'{argument}': no command knows other settings than those in configs/, and each needs all of its own")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from allaprima.errors import ImageError
 
 DOWNLOAD_SECONDS = 30
+TEMPORARY = ".allaprima-"  # not the file's own name, which may be as long as names can be
 LARGEST_PICTURE = 256 << 20  # bytes
 
 
@@ -19,7 +20,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, making its folder. Raises ImageError where that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=TEMPORARY, delete=False) as file:
             temporary = Path(file.name)
             try:
                 file.write(content)
@@ -27,6 +28,8 @@ def write_atomically(path: Path, content: bytes) -> None:
                 umask = os.umask(0)
                 os.umask(umask)
                 os.fchmod(file.fileno(), 0o666 & ~umask)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave an empty file under the final name
                 file.close()
                 temporary.replace(path)
             except BaseException:
