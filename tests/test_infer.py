@@ -179,3 +179,31 @@ def test_names_that_are_no_text_or_as_long_as_can_be(tmp_path, photo):
     assert result.returncode == 0, result.stderr
     painted = sorted(os.fsencode(path.name) for path in (tmp_path / "painted").iterdir())
     assert painted == [f"{longest}_kandinsky.png".encode(), b"\xff\xfe_kandinsky.png"]
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_painting(tmp_path, photo, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(Stylizer, "__call__", lambda *_: pytest.fail("painted"))
+    shutil.copy(photo, tmp_path / "other.png")
+    with pytest.raises(UserError, match=r"cannot write in .*file"):
+        paint(f"input=[{photo},{tmp_path / 'other.png'}]", f"output={tmp_path / 'file'}")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_picture_too_large_for_the_memory_is_passed_over(tmp_path, photo, monkeypatch, capsys, error):
+    other = tmp_path / "large.png"
+    shutil.copy(photo, other)
+    paint_one = Stylizer.__call__
+
+    def limited(self, image, *arguments):
+        if limited.calls == 0:
+            limited.calls += 1
+            raise error
+        return paint_one(self, image, *arguments)
+
+    limited.calls = 0
+    monkeypatch.setattr(Stylizer, "__call__", limited)
+    with pytest.raises(UserError, match="1 of 2 pictures could not be painted"):
+        paint(f"input=[{other},{photo}]", f"output={tmp_path / 'out'}")
+    assert "too large for the memory: give a smaller size=" in capsys.readouterr().err
+    assert (tmp_path / "out" / "photo_kandinsky.png").exists()

@@ -13,6 +13,7 @@ from allaprima.errors import ImageError, UserError
 from allaprima.hardware import keep_freed_memory
 from allaprima.inference.engines import engine_for, engine_note
 from allaprima.inference.stylizer import Stylizer
+from allaprima.media.files import check_writable
 from allaprima.media.images import Picture, read_picture, write_picture
 
 
@@ -34,12 +35,13 @@ def paint_files(config: DictConfig) -> list[Path]:
     stylizer = Stylizer.load(chosen_network(config), engine_for(len(inputs)))
     painting = stylizer.metadata["style"]
     outputs = place_outputs(inputs, str(config.output), painting["name"], config.suffix)
+    if len(inputs) > 1:
+        for folder in {output.parent for output in outputs}:
+            check_writable(folder)  # before an hour of painting, not after it
     written, failures = [], []
     for (photo, _), output in zip(tqdm(inputs, unit="picture", disable=len(inputs) == 1), outputs, strict=True):
         try:
-            picture = read_picture(photo)
-            pastiche = stylizer(picture.image, config.strength, config.preserve_color, config.size)
-            write_picture(output, Picture(pastiche, picture.alpha))
+            paint_file(stylizer, photo, output, config.strength, config.preserve_color, config.size)
         except ImageError as error:
             if len(inputs) == 1:
                 raise
@@ -56,6 +58,24 @@ def paint_files(config: DictConfig) -> list[Path]:
             f"{len(failures)} of {len(inputs)} pictures could not be painted, {failures[0]} the first of them"
         )
     return written
+
+
+def paint_file(
+    stylizer: Stylizer, photo: Path, output: Path, strength: float, preserve_color: bool, size: int | None
+) -> None:
+    """Paint one file as `Stylizer` does.
+
+    Raises:
+        ImageError: it cannot be read or written, or is too large for the memory.
+    """
+    picture = read_picture(photo)
+    try:
+        pastiche = stylizer(picture.image, strength, preserve_color, size)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):  # PyTorch has no kind of its own for it
+            raise
+        raise ImageError(f"{photo} is too large for the memory: give a smaller size=, as size=1024") from error
+    write_picture(output, Picture(pastiche, picture.alpha))
 
 
 def worth_note(worth: dict[str, Any]) -> str:

@@ -39,6 +39,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise ImageError(f"cannot write {path}: {error.strerror}") from error
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder, if need be, and write in it. Raises ImageError if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder, prefix=TEMPORARY).close()
+    except OSError as error:
+        raise ImageError(f"cannot write in {folder}: {error.strerror}") from error
+
+
 def on_the_web(source: str) -> bool:
     """Whether a picture is named by its web address, not by its path."""
     return source.startswith(("http://", "https://"))
