@@ -127,8 +127,10 @@ def _vgg19_kernels(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _vgg16_kernels(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
-    import onnx
-
+    try:
+        import onnx
+    except ImportError as error:
+        raise UserError("the original VGG-16 is in an ONNX file, which needs a package: pip install onnx") from error
     tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
     layers = [layer for layer in layer_names(16) if layer.startswith("conv")]
     stored = {layer: f"functional_1/{layer.replace('conv', 'block').replace('_', '_conv')}_1" for layer in layers}
