@@ -24,6 +24,10 @@ def judge():
     return Judge(19)
 
 
+def test_every_bundled_painting_has_a_network():
+    assert bundled_names("models/styles") == NAMES
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name, judge, held_out):
     style = bundled_style(name)
