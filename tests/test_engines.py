@@ -168,12 +168,8 @@ def test_a_network_that_paints_something_else_is_not_written(tmp_path, monkeypat
     network, metadata = networks.build(**built), load_network("kandinsky")[1] | {"network": built}
     path = tmp_path / "mine.v2.safetensors"
     config = settings("export", f"model={path}", "format=openvino", f"output={tmp_path}/out")
-    torch.nn.init.constant_(network.layers[-2].bias, torch.nan)
-    write_network(path, network, metadata)
     with pytest.raises(RuntimeError, match="differs"):
-        export(config)
-    assert not (tmp_path / "out").exists()
-    torch.nn.init.constant_(network.layers[-2].bias, 0)
+        exporters.least_psnr(lambda photos: photos * torch.nan, network, [torch.rand(1, 3, 32, 32)])
     write_network(path, network, metadata)
     monkeypatch.setattr(exporters, "LEAST_DECIBELS", 1000)
     with pytest.raises(RuntimeError, match="differs"):

@@ -38,11 +38,11 @@ def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name,
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", NAMES)
-def test_of_several_photographs_the_own_one_is_nearest_in_content(name, judge, held_out):
+def test_of_several_pastiches_a_photographs_own_is_nearest_in_content(name, judge, held_out):
     layer = judge.content
     photos, pastiches = (judge.vgg(images, [layer])[layer] for images in (held_out, loaded(name)(held_out)))
     distances = torch.stack([(photos - pastiche).square().mean((1, 2, 3)) for pastiche in pastiches])
-    assert distances.argmin(1).tolist() == list(range(len(held_out)))
+    assert distances.argmin(0).tolist() == list(range(len(held_out)))
 
 
 def test_benchmark_of_the_bundled_networks(capsys):
