@@ -363,6 +363,13 @@ def test_the_content_weight_is_led_to_the_content_distance():
     assert led_weight(0.2, 0.0, 0.8) == pytest.approx(0.2 * math.exp(-LEAD))
 
 
+@pytest.mark.parametrize(("distance", "weight"), [(0.01, 0.2 * math.exp(3 * LEAD)), (1000, 0.2 * math.exp(-3 * LEAD))])
+def test_training_leads_the_content_weight(tmp_path, distance, weight):
+    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=3", "data.workers=0", f"loss.content_distance={distance}")
+    metadata = load_network(run.train(configuration(*small)))[1]
+    assert metadata["content_weights"]["kandinsky"] == pytest.approx(weight, rel=0.01)
+
+
 @pytest.mark.parametrize("term", ["content_weight", "style_weight", "tv_weight"])
 def test_every_term_of_the_objective_is_trained_on(tmp_path, term):
     small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=2", "data.workers=0", "loss.content_distance=null")
