@@ -8,13 +8,11 @@ from torch import nn
 
 from allaprima import networks
 from allaprima.errors import UserError
-from allaprima.media.bundled import bundled_file
 from allaprima.networks.files import load_network
 from allaprima.networks.multistyle import MultiStyle
 from allaprima.networks.pruning import prune
 
-# Networks to begin with.
-STARTS = ("base/johnson", "base/realtime")
+BASE = "base/johnson"  # the bundled network to begin with
 # What is kept of the one begun with.
 ANCESTRY = ("network", "styles", "steps", "images_seen", "seconds", "loss", "teacher", "settings", "init")
 
@@ -75,13 +73,9 @@ def ancestors(start: dict[str, Any] | None) -> list[str]:
 
 
 def bundled_start(network: nn.Module) -> str:
-    """The first of `STARTS` that is built like `network`; scratch if there is none."""
-    for name in STARTS:
-        if bundled_file(f"models/{name}.safetensors") and not isinstance(network, MultiStyle):
-            begun, _ = load_network(name)
-            if shapes(begun.network) == shapes(network):
-                return name
-    return "scratch"
+    """`BASE` if it is built like `network`, a network for one painting; else scratch."""
+    same = not isinstance(network, MultiStyle) and shapes(load_network(BASE)[0].network) == shapes(network)
+    return BASE if same else "scratch"
 
 
 def shapes(network: nn.Module) -> dict[str, torch.Size]:
