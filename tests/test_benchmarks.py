@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import shutil
 
@@ -7,6 +8,7 @@ from PIL import Image
 from allaprima import networks
 from allaprima.benchmarks import quality
 from allaprima.benchmarks.quality import Point, speedup
+from allaprima.benchmarks.settings import QualityBenchmark
 from allaprima.data.photos import packaged_photos
 from allaprima.networks.files import load_network, write_network
 
@@ -81,9 +83,9 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
 
     refused(["benchmark.py", *small, "optimizer.learning_rate=1"], "trainer holds", "other settings")
     refused(["benchmark.py", *small, "seed=1"], "other settings", "move it away")
-    refused(["benchmark.py", *small, "benchmark.size=33"], "multiples of 4")
-    refused(["benchmark.py", *small, "benchmark.sizes=[64,66]"], "multiples of 4")
-    refused(["benchmark.py", *small, "benchmark.margin=3"], "multiples of 4")
+    refused(["benchmark.py", *small, "benchmark.size=33"], "multiple of 4")
+    refused(["benchmark.py", *small, "benchmark.sizes=[64,66]"], "multiple of 4")
+    refused(["benchmark.py", *small, "benchmark.margin=3"], "multiple of 2")
     refused(["benchmark.py", *small, "benchmark.sizes=[64,48]"], "rising")
     refused(["benchmark.py", *small, "benchmark.sizes=[48,80]"], "other settings")
     refused(["benchmark.py", *small, "network=realtime"], "network=")
@@ -103,7 +105,7 @@ def test_a_curve_of_quality_goes_on_where_it_was_interrupted(train, tmp_path, mo
     def configuration(folder):
         small = (*SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=4", "benchmark.plain_steps=8")
         small += ("trainer.max_steps=8", "benchmark.sizes=[48]", f"benchmark.output={folder}")
-        return settings("benchmark", "benchmark=quality", "style=udnie", *small)
+        return QualityBenchmark.read(settings("benchmark", "benchmark=quality", "style=udnie", *small))
 
     def objectives(folder):
         (path,) = folder.glob("*/curve.csv")
@@ -136,7 +138,7 @@ def test_speedup_is_told_to_the_first_point_as_low():
 def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_path):
     pytest.importorskip("nncf")
     built = {"name": "realtime", "width": 8, "blocks": 1}
-    metadata = load_network("udnie")[1] | {"network": built}
+    metadata = dataclasses.replace(load_network("udnie")[1], network=built)
     write_network(tmp_path / "mine.safetensors", networks.build(**built), metadata)
     small = ("tradeoff", "benchmark.size=64", "benchmark.runs=2", "benchmark.rounds=1", "data.validation_size=64")
     files = "benchmark.networks=[mine.safetensors]"

@@ -160,6 +160,21 @@ def test_help_names_every_command_in_a_line(monkeypatch, capsys):
         ("train data.batchsize=2", ["did you mean data.batch_size?"]),
         ("train qwertzuiop=2", ["no setting 'qwertzuiop'", "--help"]),
         ("train style=mona_lisa", ["mona_lisa", "kandinsky"]),
+        ("train logger=null", ["logger=null", "wandb"]),
+        ("benchmark train loss=5", ["loss=5", "johnson"]),
+        ("infer style=", ["style=", "udnie"]),
+        ("infer network=null", ["no setting 'network'"]),
+        ("infer output=null", ["output=null", "a path"]),
+        ("infer strength=inf", ["strength=inf", "finite"]),
+        ("infer size=1e20", ["size=1e+20", "whole number"]),
+        ("infer engine=abacus", ["engine=abacus", "openvino"]),
+        ("infer device=abacus", ["device=abacus", "cuda"]),
+        ("train optimizer.learning_rate=1e308", ["optimizer.learning_rate=1e+308", "or less"]),
+        ("train data.size=10000000", ["data.size=10000000", "8192 or less", "memory"]),
+        ("train data.batch_size=1000000", ["data.batch_size=1000000", "megapixels"]),
+        ("train data.workers=5000", ["data.workers=5000", "256 or less", "process"]),
+        ("train style.size=100000", ["style.size=100000", "8192 or less"]),
+        ("train network.width=10000000", ["network.width=10000000", "1024 or less"]),
     ],
 )
 def test_a_misspelt_word_is_answered_with_the_nearest(line, words, monkeypatch, capsys):
@@ -168,7 +183,14 @@ def test_a_misspelt_word_is_answered_with_the_nearest(line, words, monkeypatch, 
         main()
     assert end.value.code == 2
     (told,) = capsys.readouterr().err.splitlines()
-    assert all(word in told for word in words) and "+" not in told and "search path" not in told
+    assert all(word in told for word in words) and "+batchsize" not in told and "search path" not in told
+
+
+def test_a_name_with_dollar_and_brace_is_a_name(command, tmp_path):
+    shutil.copy(COFFEE, tmp_path / "a${oc.env:HOME}.png")
+    result = command("infer.py", 'input="a${oc.env:HOME}.png"', "size=32", "output='b${c}.png'")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "b${c}.png").exists()
 
 
 def test_the_wheel_has_all_that_the_command_needs(tmp_path):

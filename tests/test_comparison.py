@@ -13,8 +13,16 @@ from allaprima.commands.compare import compare
 from allaprima.commands.train import train
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
-from allaprima.evaluation.comparison import Descent, Painted, Race, by_size, median_worth, race, worth
-from allaprima.evaluation.report import time_rows, worth_rows
+from allaprima.evaluation.comparison import (
+    Descent,
+    Painted,
+    Race,
+    by_size,
+    equivalent_iterations,
+    median_equivalent,
+    race,
+)
+from allaprima.evaluation.report import equivalent_rows, time_rows
 from allaprima.losses.perceptual import PerceptualLoss, Terms, gram_matrix, total_variation
 
 from .conftest import SMALL, TOP, settings
@@ -35,17 +43,17 @@ def made_up(network, totals, allowed=3):
     return Race("made up", 4, picture, terms(9.0), {"a": Painted(picture, terms(network), 0.01)}, {"noise": descent})
 
 
-def test_worth_is_the_iteration_at_which_the_optimizer_is_as_good():
+def test_a_network_is_worth_the_iteration_at_which_the_optimizer_is_as_good():
     races = [made_up(0.5, [3.0, 1.0, 0.5, 0.4]), made_up(0.1, [3.0, 1.0, 0.5, 0.4]), made_up(4.0, [3.0, 1.0, 0.5, 0.4])]
-    assert [worth(race.networks["a"], race.optimizer["noise"]) for race in races] == [2, 3, 0]
-    assert median_worth(races, "a", "noise") == (2, 0, 3)
+    assert [equivalent_iterations(race.networks["a"], race.optimizer["noise"]) for race in races] == [2, 3, 0]
+    assert median_equivalent(races, "a", "noise") == (2, 0, 3)
     ended_early = made_up(0.1, [3.0, 1.0], allowed=500)
-    assert worth(ended_early.networks["a"], ended_early.optimizer["noise"]) == 500
+    assert equivalent_iterations(ended_early.networks["a"], ended_early.optimizer["noise"]) == 500
 
 
 def test_the_pages_tables_say_what_was_measured():
     sizes = by_size([made_up(0.5, [3.0, 1.0, 0.5, 0.4]), made_up(0.1, [3.0, 1.0, 0.5, 0.4])])
-    (row,) = worth_rows(sizes)
+    (row,) = equivalent_rows(sizes)
     assert row == {"network": "a", "size": 4, "start": "from noise", "of": 3} | {
         "median": "2.5",
         "least": 2,
@@ -128,8 +136,8 @@ def test_the_page_and_the_sheet_hold_what_was_measured(compared):
 def test_the_number_is_recorded_and_told_by_infer(compared, command):
     folder, _ = compared
     with safe_open(folder / "mine.safetensors", "pt") as mine, safe_open(folder / "rival.safetensors", "pt") as theirs:
-        facts = json.loads(mine.metadata()["allaprima"])["worth"]
-        before = json.loads(theirs.metadata()["allaprima"]).get("worth", {})
+        facts = json.loads(mine.metadata()["allaprima"])["equivalent_iterations"]
+        before = json.loads(theirs.metadata()["allaprima"]).get("equivalent_iterations", {})
         assert all(torch.equal(mine.get_tensor(key), theirs.get_tensor(key)) for key in theirs.keys())  # noqa: SIM118
     assert set(facts) == {"48", "64", *before} and {name: facts[name] for name in before} == before
     assert set(facts["48"]) == {"noise", "photo", "of", "photographs"}
@@ -143,7 +151,7 @@ def test_the_command_ends_with_its_number(compared, command):
     (folder / "photos" / "broken.png").write_text("not a picture")
     result = command("compare.py", "sizes=[32]", "iterations=2", f"photos={folder / 'photos'}", "starts=[photo]")
     assert result.returncode == 0, result.stderr
-    assert re.fullmatch(r"worth \d+(\.5)?", result.stdout.splitlines()[-1])
+    assert re.fullmatch(r"equivalent iterations \d+(\.5)?", result.stdout.splitlines()[-1])
     assert "broken.png" in result.stderr and "2 photographs" in result.stdout
 
 
@@ -202,12 +210,12 @@ def test_the_page_opens_in_a_browser(compared, width):
 def test_mistakes_are_refused(compared, tmp_path):
     folder, _ = compared
     for overrides, words in (
-        (["sizes=256"], "sizes=\\[256,512\\]"),
+        (["sizes=256"], "give a list, sizes="),
         (["sizes=[8]"], "32 or more"),
         (["sizes=[256,256]"], "rising"),
-        (["starts=[noise,noise]"], "noise and photo"),
+        (["starts=[noise,noise]"], "name each once"),
         ([f"rivals=[{TOP / 'models/udnie.safetensors'}]"], "was trained on Udnie"),
-        (["starts=[painting]"], "noise and photo"),
+        (["starts=[painting]"], "'noise' or 'photo'"),
         (["iterations=0"], "iterations"),
         (["rivals=other"], "rivals"),
         (["rivals=[missing.safetensors]"], "missing"),

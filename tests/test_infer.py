@@ -73,6 +73,60 @@ def test_batches_sizes_and_pillow_images(stylizer):
     assert stylizer(image).size == (30, 50)
 
 
+def test_paths_and_arrays_are_painted_too(stylizer, photo):
+    image = Image.open(photo).convert("RGB")
+    painted = stylizer(image)
+    assert all(stylizer(path).tobytes() == painted.tobytes() for path in (photo, str(photo)))
+    array = stylizer(np.asarray(image))
+    assert array.dtype == np.uint8 and np.array_equal(array, np.asarray(painted))
+    floating = stylizer(np.asarray(image, np.float64) / 255)
+    assert floating.dtype == np.float64 and np.abs(floating * 255 - array).max() < 0.51
+    transparent = np.concatenate([np.asarray(image), np.full((60, 90, 1), 7, np.uint8)], 2)
+    assert (stylizer(transparent)[..., 3] == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "words"),
+    [
+        (None, TypeError, "give a tensor, an array, a Pillow image, or a picture's path"),
+        ([[0.5]], TypeError, "list"),
+        (torch.zeros(0, 3, 8, 8), ValueError, "give"),
+        (torch.full((3, 8, 8), 128.0), ValueError, "values from 128 to 128"),
+        (torch.full((3, 8, 8), torch.nan), ValueError, "values from nan"),
+        (np.zeros((8, 8), np.uint8), ValueError, "give"),
+        (np.zeros((8, 8, 3), np.int64), TypeError, "floating"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_words(stylizer, image, error, words):
+    with pytest.raises(error, match=words):
+        stylizer(image)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"strength": 2}, ValueError), ({"strength": float("nan")}, ValueError), ({"size": 0}, ValueError)]
+    + [({"size": size}, TypeError) for size in ("5", 5.0, True)],
+)
+def test_options_that_cannot_be_are_refused_in_words(stylizer, options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        stylizer(torch.rand(3, 8, 8), **options)
+
+
+def test_what_comes_back_is_an_ordinary_tensor(stylizer):
+    pastiche = stylizer(torch.rand(3, 8, 8))
+    assert not pastiche.is_inference()
+    pastiche.requires_grad_().sum().backward()
+
+
+def test_a_network_for_several_paintings_paints_the_one_that_is_named(tmp_path, photo):
+    udnie, wave = (Stylizer.load("base/johnson", style, engine="torch")(photo) for style in ("udnie", "great_wave"))
+    assert udnie.tobytes() != wave.tobytes()
+    (written,) = paint("model=base/johnson", "style=udnie", f"input={photo}", f"output={tmp_path / 'out'}")
+    assert written.name == "photo_udnie.png" and Image.open(written).tobytes() == udnie.tobytes()
+    with pytest.raises(UserError, match="give style=, one of great_wave"):
+        Stylizer.load("base/johnson")
+
+
 def test_the_photos_own_size_orientation_and_alpha(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -130,7 +184,7 @@ def test_mistakes_are_refused(tmp_path, photo):
         ([f"input={tmp_path / 'missing.png'}"], "no such file"),
         (["input="], "is empty"),
         ([f"style.image={photo}"], "train.py"),
-        (["strength=1.5"], "from 0"),
+        (["strength=1.5"], "give 1 or less"),
         (["size=0"], "1 or more"),
         (["suffix=.gif"], "take one of"),
         (["preserve_color=no"], "true or false"),

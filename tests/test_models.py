@@ -62,12 +62,11 @@ def steps_behind(metadata):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_says_where_it_comes_from(name, caffe):
     metadata = loaded(name).metadata
-    style = bundled_style(name)
-    assert metadata["style"]["sha256"] == style.sha256 and metadata["style"]["title"] == style.title
-    assert metadata["loss_network"] == caffe.identity
-    assert steps_behind(metadata) >= 2000 and metadata["images_seen"] >= metadata["steps"]
-    assert set(metadata["validation"]) == {"total", "content", "style", "tv"}
-    assert 0 < metadata["content_weights"][name] < 1
+    assert metadata.style == bundled_style(name).painting
+    assert metadata.loss_network == caffe.identity
+    assert steps_behind(metadata.as_dict()) >= 2000 and metadata.images_seen >= metadata.steps
+    assert set(metadata.validation) == {"total", "content", "style", "tv"}
+    assert 0 < metadata.content_weights[name] < 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -121,6 +120,6 @@ def test_a_network_leaves_no_frame(name, held_out):
 
 @pytest.mark.parametrize("name", REALTIME)
 def test_a_network_made_for_speed_is_small(name):
-    painting = loaded(name).metadata["style"]["name"]
+    painting = loaded(name).metadata.style.name
     sizes = [sum(weight.numel() for weight in loaded(each).network.parameters()) for each in (name, painting)]
     assert sizes[0] < 0.15 * sizes[1]

@@ -17,7 +17,7 @@ from allaprima.networks.realtime import Realtime
 @pytest.mark.parametrize("blocks", [0, 1, 5])
 def test_any_size_comes_out_at_its_own(blocks, size, network):
     photos = torch.rand(2, 3, *size)
-    painted = network(8, blocks).eval()(photos)
+    painted = network(8, blocks)(photos)
     assert painted.shape == photos.shape and painted.dtype == torch.float32
     assert painted.min() >= 0 and painted.max() <= 1
 
@@ -25,8 +25,8 @@ def test_any_size_comes_out_at_its_own(blocks, size, network):
 def test_a_residual_block_in_painting_is_that_in_training_without_its_border():
     block, x = Residual(6, 4).double(), torch.randn(2, 6, 9, 12, dtype=torch.double)
     first, rectifier, (second, norm) = block.body
-    inner = F.conv2d(F.pad(rectifier(first.eval()(x)), (1,) * 4), second.weight)[..., 1:-1, 1:-1]
-    assert torch.allclose(block.eval()(x), x[..., 1:-1, 1:-1] + norm(inner))
+    inner = F.conv2d(F.pad(rectifier(first(x, False)), (1,) * 4), second.weight)[..., 1:-1, 1:-1]
+    assert torch.allclose(block(x, torus=False), x[..., 1:-1, 1:-1] + norm(inner))
 
 
 def test_width_and_depth_are_arguments():
@@ -41,8 +41,8 @@ def test_width_and_depth_are_arguments():
 def test_in_training_a_picture_ends_nowhere(network):
     photos = torch.rand(2, 3, 48, 64)
     network = network(8, 1)
-    turned = network(photos.roll((8, 12), (2, 3))).roll((-8, -12), (2, 3))
-    assert torch.allclose(network(photos), turned, atol=1e-5)
+    turned = network(photos.roll((8, 12), (2, 3)), training=True).roll((-8, -12), (2, 3))
+    assert torch.allclose(network(photos, training=True), turned, atol=1e-5)
 
 
 def test_padding_from_the_opposite_side():
@@ -57,17 +57,17 @@ def test_grain_keeps_even_places_from_coming_out_even():
     smooth = Johnson(8, 1)
     grainy = Johnson(8, 1, grain=0.1, painting_grain=0.05)
     grainy.load_state_dict(smooth.state_dict())
-    plain, varied = (network(even)[..., 16:-16, 16:-16].std((2, 3)) for network in (smooth, grainy))
+    plain, varied = (network(even, training=True)[..., 16:-16, 16:-16].std((2, 3)) for network in (smooth, grainy))
     assert (plain < 1e-4).all() and (varied > 1e-3).all()
-    assert torch.allclose((grainy.grain(even) - even).std(), torch.tensor(0.1), atol=0.005)
+    assert torch.allclose((grainy.grain(even, training=True) - even).std(), torch.tensor(0.1), atol=0.005)
 
 
 def test_grain_is_new_in_training_and_has_its_place_in_painting():
     even = torch.full((1, 3, 300, 64), 0.5)
     grain = Johnson(8, 1, grain=0.1, painting_grain=0.05).grain
-    assert not torch.allclose(grain(even), grain(even))
-    painted = grain.eval()(even)
-    assert torch.equal(grain(even), painted)
+    assert not torch.allclose(grain(even, training=True), grain(even, training=True))
+    painted = grain(even, training=False)
+    assert torch.equal(grain(even, training=False), painted)
     assert torch.equal(painted[..., :44, :], painted[..., 256:, :])
     assert torch.allclose((painted - even).std(), torch.tensor(0.05), atol=0.0025)
 
@@ -91,7 +91,7 @@ def test_a_network_is_cut_out_of_a_larger_one():
     last.body[2][1].weight[:] = 0
     prune(large, small)
     photos = torch.rand(2, 3, 32, 48)
-    assert torch.allclose(small(photos), large(photos), atol=1e-6)
+    assert torch.allclose(small(photos, training=True), large(photos, training=True), atol=1e-6)
     for other in (Realtime(8, 4, 6), Realtime(8, 3, 7), Realtime(6, 3, 6), Johnson(8, 3)):
         with pytest.raises(ValueError, match="no part"):
             prune(large, other)
@@ -106,18 +106,18 @@ def test_the_whole_of_a_network_is_its_copy():
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 8)])
 def test_resize_convolution_is_doubling_then_a_3x3_convolution(size):
-    block = ResizeConv(5, 7).double().eval()
+    block = ResizeConv(5, 7).double()
     x = torch.randn(2, 5, *size, dtype=torch.double)
     doubled = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
-    assert torch.allclose(block(x), F.conv2d(doubled, block.weight), atol=1e-12)
+    assert torch.allclose(block(x, torus=False), F.conv2d(doubled, block.weight), atol=1e-12)
 
 
 @pytest.mark.parametrize("kernel", [3, 9])
 def test_convolution_to_few_channels_is_a_convolution(kernel):
-    block = FewChannelConv(5, 3, kernel).double().eval()
+    block = FewChannelConv(5, 3, kernel).double()
     x = torch.randn(2, 5, 12, 10, dtype=torch.double)
     padded = F.pad(x, (kernel // 2,) * 4, mode="reflect")
-    assert torch.allclose(block(x), F.conv2d(padded, block.weight, block.bias), atol=1e-12)
+    assert torch.allclose(block(x, torus=False), F.conv2d(padded, block.weight, block.bias), atol=1e-12)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

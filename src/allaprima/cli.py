@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -104,6 +104,32 @@ def names_in(settings: dict[str, Any], prefix: str = "") -> list[str]:
     return names
 
 
+def check_choices(command: str, arguments: Sequence[str]) -> None:
+    """Refuse null, a number or nothing where one of the files in a folder of `configs/` is to be chosen.
+
+    Hydra has a traceback for that.
+    """
+    for name, _, value in (argument.partition("=") for argument in arguments):
+        word = value not in ("null", "true", "false") and re.fullmatch(r"[A-Za-z_].*", value)
+        if word or not re.fullmatch(r"\w+", name) or not (CONFIGS / name).is_dir():
+            continue
+        if name not in choices(command):
+            fail(f"there is no setting '{name}', as `{command} --help` shows")
+        files = sorted(path.stem for path in (CONFIGS / name).glob("*.yaml"))
+        fail(f"{name}={value}: take one of {', '.join(files)}")
+
+
+def choices(command: str) -> set[str]:
+    """The names of the folders of `configs/` in which a command's settings choose a file."""
+    found = set()
+    for item in OmegaConf.load(CONFIGS / f"{command}.yaml").get("defaults", []):
+        if OmegaConf.is_dict(item):
+            found |= {str(name).removeprefix("override /") for name in item}
+        elif item not in ("_self_", "quiet"):  # another command's settings
+            found |= choices(item)
+    return found
+
+
 def explain(error: Exception, command: str) -> str:
     """What Hydra says of a mistake, but for one that it has bad advice for: a setting that does not exist."""
     unknown = re.match(r"Could not override '([^']+)'", str(error))
@@ -130,6 +156,9 @@ def run(command: str) -> None:
             fail(f"'{argument}': no command knows other settings than those in configs/, and each needs all of its own")
     if command == "benchmark" and len(sys.argv) > 1 and re.fullmatch(r"\w+", sys.argv[1]):
         sys.argv[1] = f"benchmark={sys.argv[1]}"  # the benchmark's name stands alone, as a subcommand does
+    # A name with ${ in it is a name: nobody types references from one setting to another.
+    sys.argv[1:] = [re.sub(r"(?<!\\)\$\{", r"\\${", argument) for argument in sys.argv[1:]]
+    check_choices(command, sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors in the settings come here instead of being printed by Hydra
     with mistakes_in_one_line(command), mock.patch.object(ArgumentParser, "error", refuse_option):
         work()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from allaprima.errors import UserError
+
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 NEVER = 2**31 - 1
@@ -17,13 +19,31 @@ def fastest_precision(accelerator: str) -> str:
     """Lightning's name for bfloat16 with float32 weights where the hardware computes in bfloat16, else for float32.
 
     Args:
-        accelerator: `cpu` or `gpu`.
+        accelerator: `cpu` or `gpu`, as Lightning calls it, or a device of PyTorch's, `cpu`, `cuda` or `mps`.
     """
-    if accelerator == "gpu":
+    if accelerator == "mps":
+        native = False
+    elif accelerator in ("gpu", "cuda"):
         native = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = torch.cpu._is_avx512_bf16_supported()
     return "bf16-mixed" if native else "32-true"
+
+
+def chosen_device(name: str) -> str:
+    """The device of PyTorch's that is meant, cpu, cuda or mps; by `auto` a GPU where there is one.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, found in available.items() if found)
+    if name not in available:
+        raise UserError(f"device={name}: take one of auto, {', '.join(available)}")
+    if not available[name]:
+        raise UserError(f"device={name}: there is none that PyTorch can use; give device=auto")
+    return name
 
 
 def keep_freed_memory() -> None:

@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig
 
+from allaprima.benchmarks import settings
 from allaprima.benchmarks.infer import benchmark_infer
 from allaprima.benchmarks.networks import benchmark_networks
 from allaprima.benchmarks.optimize import benchmark_optimize
@@ -10,16 +11,15 @@ from allaprima.benchmarks.quality import benchmark_quality
 from allaprima.benchmarks.scales import benchmark_scales
 from allaprima.benchmarks.tradeoff import benchmark_tradeoff
 from allaprima.benchmarks.train import benchmark_train
-from allaprima.commands.objective import check_objective
 
 BENCHMARKS = {
-    "train": benchmark_train,
-    "networks": benchmark_networks,
-    "optimize": benchmark_optimize,
-    "scales": benchmark_scales,
-    "infer": benchmark_infer,
-    "quality": benchmark_quality,
-    "tradeoff": benchmark_tradeoff,
+    "train": (benchmark_train, settings.TrainBenchmark),
+    "networks": (benchmark_networks, settings.NetworksBenchmark),
+    "optimize": (benchmark_optimize, settings.OptimizeBenchmark),
+    "scales": (benchmark_scales, settings.ScalesBenchmark),
+    "infer": (benchmark_infer, settings.InferBenchmark),
+    "quality": (benchmark_quality, settings.QualityBenchmark),
+    "tradeoff": (benchmark_tradeoff, settings.TradeoffBenchmark),
 }
 WITH_PLAIN_LOOP = ("train", "optimize", "quality")
 
@@ -30,7 +30,8 @@ def benchmark(config: DictConfig) -> None:
     Raises:
         UserError: an objective that cannot be, or one or a network that the plain loop does not know.
     """
-    check_objective(config)
+    run, schema = BENCHMARKS[config.benchmark.name]
+    chosen = schema.read(config)
     if config.benchmark.name in WITH_PLAIN_LOOP:
-        check_plain(config)
-    BENCHMARKS[config.benchmark.name](config)
+        check_plain(chosen)
+    run(chosen)

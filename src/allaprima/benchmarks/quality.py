@@ -12,16 +12,16 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.benchmarks.quality_settings import our_settings, plain_settings, with_machine, write_settings
+from allaprima.benchmarks.settings import QualityBenchmark
 from allaprima.benchmarks.turns import apart
-from allaprima.commands.checks import SMALLEST_SIDE, check_sides, check_whole
 from allaprima.commands.objective import load_objective
-from allaprima.commands.train import check_settings, train
+from allaprima.commands.train import train
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
 from allaprima.evaluation.figures import encoded, picture_table
@@ -89,13 +89,13 @@ class Jury:
     The objective gains from frames at the borders: what a network does there does not count.
 
     Args:
-        config: the settings.
+        settings: of the benchmark.
         loss: the objective, in float32.
     """
 
-    def __init__(self, config: DictConfig, loss: PerceptualLoss) -> None:
-        self.loss, self.margin = loss, config.benchmark.margin
-        self.photos = [held_out(config, size) for size in config.benchmark.sizes]
+    def __init__(self, settings: QualityBenchmark, loss: PerceptualLoss) -> None:
+        self.loss, self.margin = loss, settings.benchmark.margin
+        self.photos = [held_out(settings, size) for size in settings.benchmark.sizes]
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> tuple[tuple[float, ...], Tensor]:
@@ -109,7 +109,7 @@ class Jury:
     def objective(self, photo: Tensor, pastiche: Tensor) -> float:
         """Of one photograph and its pastiche, (1, 3, H, W): several at once need more memory than training does."""
         with torch.autocast("cpu", enabled=False):
-            return self.loss(pastiche, self.loss.content_features(photo)).total.item()
+            return self.loss.between(pastiche, photo).total.item()
 
 
 class Referee(pl.Callback):
@@ -125,10 +125,10 @@ class Referee(pl.Callback):
         self.curve.add(Point(trainer.global_step, module.seconds, objectives), pastiches)
 
 
-def held_out(config: DictConfig, size: int) -> Tensor:
+def held_out(settings: QualityBenchmark, size: int) -> Tensor:
     """The validation squares, with their margin, of which `size` pixels a side are judged."""
-    side = size + 2 * config.benchmark.margin
-    return Photographs(seed=config.seed, **{**config.data, "validation_size": side}).validation
+    side = size + 2 * settings.benchmark.margin
+    return Photographs(seed=settings.seed, **settings.data.asdict() | {"validation_size": side}).validation
 
 
 def middle(pictures: Tensor, margin: int) -> Tensor:
@@ -136,14 +136,14 @@ def middle(pictures: Tensor, margin: int) -> Tensor:
     return F.pad(pictures, [-margin] * 4)
 
 
-def plain_curve(config: DictConfig) -> None:
+def plain_curve(settings: QualityBenchmark) -> None:
     """Train with the plain loop, or go on with it: float32, Adam at a constant rate, from random weights."""
-    _, loss = load_objective(config.loss, config.style)
-    benchmark = config.benchmark
-    curve, jury = Curve(Path(benchmark.output) / FOLDERS[PLAIN], benchmark.sizes), Jury(config, loss)
+    _, loss = load_objective(settings.loss, settings.style)
+    benchmark = settings.benchmark
+    curve, jury = Curve(Path(benchmark.output) / FOLDERS[PLAIN], benchmark.sizes), Jury(settings, loss)
     state = curve.state / "last.ckpt"
-    pl.seed_everything(config.seed, verbose=False)
-    network = plain_johnson(config.network.width, config.network.blocks)
+    pl.seed_everything(settings.seed, verbose=False)
+    network = plain_johnson(settings.network.width, settings.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), PLAIN_LEARNING_RATE)
     step, seconds = 0, 0.0
     if state.exists():
@@ -151,13 +151,13 @@ def plain_curve(config: DictConfig) -> None:
         network.load_state_dict(kept["network"])
         optimizer.load_state_dict(kept["optimizer"])
         step, seconds = kept["step"], kept["seconds"]
-    data = Photographs(seed=config.seed, **{**config.data, "size": benchmark.size, "batch_size": benchmark.batch_size})
+    batches = {"size": benchmark.size, "batch_size": benchmark.batch_size}
+    data = Photographs(seed=settings.seed, **settings.data.asdict() | batches)
     loader = iter(data.batches(step, benchmark.plain_steps))
     with tqdm(total=benchmark.plain_steps, initial=step, desc=PLAIN, unit="step") as progress:
         while step < benchmark.plain_steps:
             started = time.perf_counter()
-            photos, _ = next(loader)
-            plain_step(network, loss, optimizer, photos)
+            plain_step(network, loss, optimizer, next(loader).photos)
             seconds += time.perf_counter() - started
             step += 1
             progress.update()
@@ -168,16 +168,17 @@ def plain_curve(config: DictConfig) -> None:
                 write_state(state, kept | {"step": step, "seconds": seconds})
 
 
-def our_curve(config: DictConfig) -> None:
+def our_curve(settings: QualityBenchmark) -> None:
     """Train as scripts/train.py does, or go on with it."""
-    style, loss = load_objective(config.loss, config.style)
-    curve = Curve(Path(config.benchmark.output) / FOLDERS[OURS], config.benchmark.sizes)
+    style, loss = load_objective(settings.loss, settings.style)
+    curve = Curve(Path(settings.benchmark.output) / FOLDERS[OURS], settings.benchmark.sizes)
     begun = list((curve.state / style.name).glob(f"*/{LAST}"))
-    settings = OmegaConf.merge(config, {"runs": str(curve.state), "resume": "last" if begun else None})
-    train(settings, [Referee(curve, Jury(config, loss))])
+    training = settings.model_dump(exclude_unset=True, exclude={"benchmark"})
+    training |= {"runs": str(curve.state), "resume": "last" if begun else None}
+    train(OmegaConf.create(training), [Referee(curve, Jury(settings, loss))])
 
 
-def benchmark_quality(config: DictConfig) -> None:
+def benchmark_quality(settings: QualityBenchmark) -> None:
     """Train both, write their plot and a sheet of pictures, print their table; print last `speedup N`.
 
     That is the plain loop's seconds at its last step over this trainer's to an objective as low at the last of the
@@ -187,20 +188,20 @@ def benchmark_quality(config: DictConfig) -> None:
     Raises:
         UserError: a setting that cannot be, or a folder that holds the results of other settings.
     """
-    check_benchmark(config)
-    benchmark, sizes = config.benchmark, config.benchmark.sizes
-    style, _ = load_objective(config.loss, config.style)
+    if settings.trainer.accelerator != "cpu":
+        raise UserError("the benchmark of quality is of a processor: leave out trainer=")
+    benchmark, sizes = settings.benchmark, settings.benchmark.sizes
+    style, _ = load_objective(settings.loss, settings.style)
     # Both refuse what cannot be before the plain loop takes its hour.
-    network = OmegaConf.to_container(config.network)
-    _, start = initial_network(network, config.styles, config.init, style.name)
-    if config.teacher:
-        load_teacher(config.teacher, style)
-    folder = Path(str(benchmark.output)) / style.name
-    benchmark.output = str(folder)
-    measure(config, {PLAIN: plain_settings(config, style), OURS: our_settings(config, style, start)})
+    _, start = initial_network(settings.network.asdict(), settings.styles, settings.init, style.name)
+    if settings.teacher:
+        load_teacher(settings.teacher, style)
+    folder = Path(benchmark.output) / style.name
+    settings = settings.model_copy(update={"benchmark": benchmark.model_copy(update={"output": str(folder)})})
+    measure(settings, {PLAIN: plain_settings(settings, style), OURS: our_settings(settings, style, start)})
     plain, ours = (Curve(folder / FOLDERS[contender], sizes) for contender in (PLAIN, OURS))
     write_plot(folder / "curves.png", plain, ours, sizes, style.title)
-    write_sheet(folder / "sheet.jpg", middle(held_out(config, sizes[-1]), benchmark.margin), plain, ours)
+    write_sheet(folder / "sheet.jpg", middle(held_out(settings, sizes[-1]), benchmark.margin), plain, ours)
     print(f"{style.title}: the objective on held-out photographs, in float32, by the pixels of a side")
     print(f"{'':14}{'step':>6}{'seconds':>9}", *(f"{size:>7}" for size in sizes))
     for contender, curve in ((PLAIN, plain), (OURS, ours)):
@@ -215,39 +216,23 @@ def benchmark_quality(config: DictConfig) -> None:
     print(f"speedup {last:.1f}")
 
 
-def check_benchmark(config: DictConfig) -> None:
-    """Raises UserError for a setting that cannot be."""
-    check_settings(config)
-    benchmark = config.benchmark
-    leasts = {"size": SMALLEST_SIDE, "batch_size": 1, "plain_steps": 1, "plain_every": 1, "margin": 0}
-    for name, least in leasts.items():
-        check_whole(config, f"benchmark.{name}", least)
-    check_sides(config, "benchmark.sizes")
-    sides = {"size": [benchmark.size], "sizes": benchmark.sizes, "margin": [2 * benchmark.margin]}
-    for name, needed in sides.items():
-        if any(side % 4 for side in needed):
-            raise UserError(f"benchmark.{name}={benchmark[name]}: the plain loop needs sides that are multiples of 4")
-    if config.trainer.accelerator != "cpu":
-        raise UserError("the benchmark of quality is of a processor: leave out trainer=")
-
-
-def measure(config: DictConfig, settings: Mapping[str, dict[str, Any]]) -> None:
+def measure(settings: QualityBenchmark, depends: Mapping[str, dict[str, Any]]) -> None:
     """Train each contender whose result is not there yet.
 
     Args:
-        config: the settings.
-        settings: by contender, what its result depends on.
+        settings: of the benchmark.
+        depends: by contender, what its result depends on.
 
     Raises:
         UserError: the folder holds a result of other settings.
     """
-    folder = Path(config.benchmark.output)
-    contenders = {PLAIN: (plain_curve, config.benchmark.plain_steps), OURS: (our_curve, config.trainer.max_steps)}
+    folder = Path(settings.benchmark.output)
+    contenders = {PLAIN: (plain_curve, settings.benchmark.plain_steps), OURS: (our_curve, settings.trainer.max_steps)}
     done, complete = {}, {}
     for contender, (_, last) in contenders.items():
         steps = [point.step for point in Curve(folder / FOLDERS[contender], []).points]  # of any sizes
         done[contender] = last in steps
-        complete[contender] = with_machine(folder / FOLDERS[contender], settings[contender], done[contender])
+        complete[contender] = with_machine(folder / FOLDERS[contender], depends[contender], done[contender])
     if complete[PLAIN]["machine"] != complete[OURS]["machine"]:
         raise UserError(f"{folder} holds a result of another machine: move it away to measure both on one")
     for contender, each in complete.items():
@@ -256,7 +241,7 @@ def measure(config: DictConfig, settings: Mapping[str, dict[str, Any]]) -> None:
         if done[contender]:
             print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure again")
         else:
-            apart(train_it, config)
+            apart(train_it, settings)
 
 
 def speedup(goal: Point, ours: Sequence[Point], place: int) -> float:

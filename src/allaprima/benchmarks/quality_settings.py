@@ -1,11 +1,14 @@
 """What a measured curve of quality depends on, kept beside it so that it is not taken for something else."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
+from allaprima.benchmarks.settings import QualityBenchmark
+from allaprima.commands.settings import Settings
 from allaprima.errors import UserError
 from allaprima.hardware import processor_name
 from allaprima.losses.style import Style
@@ -16,31 +19,36 @@ SETTINGS = "settings.yaml"
 ONLY_OURS = {"data": ("size", "batch_size", "validation_size"), "loss": ("content_distance",)}
 
 
-def plain_settings(config: DictConfig, style: Style) -> dict[str, Any]:
+def plain_settings(settings: QualityBenchmark, style: Style) -> dict[str, Any]:
     """What the plain loop's result depends on."""
-    network = {name: config.network[name] for name in ("width", "blocks")}
-    loop = {name: config.benchmark[name] for name in ("size", "batch_size", "plain_steps", "plain_every")}
-    return task(config, style) | network | loop
+    network = chosen(settings.network, ("width", "blocks"))
+    loop = chosen(settings.benchmark, ("size", "batch_size", "plain_steps", "plain_every"))
+    return task(settings, style) | network | loop
 
 
-def our_settings(config: DictConfig, style: Style, start: dict[str, Any] | None) -> dict[str, Any]:
+def our_settings(settings: QualityBenchmark, style: Style, start: dict[str, Any] | None) -> dict[str, Any]:
     """What this trainer's result depends on; `start` is what `initial_network` tells of the network begun with."""
-    groups = {name: OmegaConf.to_container(config[name]) for name in ("network", "trainer", "optimizer")}
-    own = {group: {name: config[group][name] for name in names} for group, names in ONLY_OURS.items()}
+    groups = {name: getattr(settings, name).asdict() for name in ("network", "trainer", "optimizer")}
+    own = {group: chosen(getattr(settings, group), names) for group, names in ONLY_OURS.items()}
     begun = {name: start[name] for name in ("style", "steps", "seconds")} if start else None
-    return task(config, style) | groups | {"only_ours": own, "start": begun, "teacher": config.teacher}
+    return task(settings, style) | groups | {"only_ours": own, "start": begun, "teacher": settings.teacher}
 
 
-def task(config: DictConfig, style: Style) -> dict[str, Any]:
+def task(settings: QualityBenchmark, style: Style) -> dict[str, Any]:
     """What both results depend on."""
-    loss = OmegaConf.to_container(config.loss, resolve=True)
+    loss = settings.loss.asdict()
     return {
-        "painting": {"sha256": style.sha256, "size": config.style.size},
-        "data": {name: config.data[name] for name in ("source", "root", "leaves_share", "validation_photos")},
+        "painting": {"sha256": style.sha256, "size": settings.style.size},
+        "data": chosen(settings.data, ("source", "root", "leaves_share", "validation_photos")),
         "loss": {name: value for name, value in loss.items() if name not in ONLY_OURS["loss"]},
-        "judged": {"sizes": list(config.benchmark.sizes), "margin": config.benchmark.margin},
-        "seed": config.seed,
+        "judged": {"sizes": list(settings.benchmark.sizes), "margin": settings.benchmark.margin},
+        "seed": settings.seed,
     }
+
+
+def chosen(group: Settings, names: Sequence[str]) -> dict[str, Any]:
+    """Some of a group's settings."""
+    return {name: getattr(group, name) for name in names}
 
 
 def machine() -> dict[str, Any]:

@@ -4,10 +4,9 @@ import time
 from collections.abc import Sequence
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
-from allaprima.commands.checks import check_seed, check_sides, check_whole
+from allaprima.benchmarks.settings import ScalesBenchmark
 from allaprima.commands.optimize import first_picture, objectives
 from allaprima.data.photos import packaged_photos, validation_squares
 from allaprima.hardware import keep_freed_memory
@@ -19,22 +18,19 @@ from allaprima.optimization.multiscale import coarse_to_fine
 PHOTO = "skimage/data/astronaut.png"  # 512 x 512, so that there is detail to find at the last scale
 
 
-def benchmark_scales(config: DictConfig) -> None:
+def benchmark_scales(settings: ScalesBenchmark) -> None:
     """Print the table, and last `ratio N`: from noise, the objective of the last scale alone over coarse to fine's."""
-    check_whole(config, "benchmark.iterations", least=1)
-    check_sides(config, "benchmark.scales")
-    check_seed(config)
     keep_freed_memory()
-    scales, iterations = list(config.benchmark.scales), config.benchmark.iterations
+    scales, iterations = settings.benchmark.scales, settings.benchmark.iterations
     photo = validation_squares(packaged_photos([PHOTO]), scales[-1])
-    losses = objectives(config, scales)
+    losses = objectives(settings.loss, settings.style, scales)
     print(
         f"objective at {scales[-1]} x {scales[-1]} at equal time, {' and '.join(map(str, scales))} pixels for "
         f"{iterations} iterations each against {scales[-1]} alone"
     )
     print(f"{'start':12}{'seconds':>9}{'one scale':>11}{'coarse to fine':>16}{'ratio':>7}")
     for start in ("photo", "noise"):
-        torch.manual_seed(config.seed)
+        torch.manual_seed(settings.seed)
         seconds, fine = course(losses, scales, photo, start, iterations)[-1]
         alone = course(losses[-1:], scales[-1:], photo, start, len(scales) * iterations)
         one = [total for moment, total in alone if moment <= seconds][-1]

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import torch
 from matplotlib.figure import Figure
-from omegaconf import DictConfig
 
 from allaprima.benchmarks.latency import latencies
+from allaprima.benchmarks.settings import TradeoffBenchmark
 from allaprima.benchmarks.turns import in_turn
-from allaprima.commands.checks import SMALLEST_SIDE, check_names, check_whole
 from allaprima.commands.objective import load_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.errors import UserError
@@ -35,70 +34,65 @@ class Measured(NamedTuple):
 
 
 @torch.inference_mode()
-def measure(name: str, engine: str, config: DictConfig) -> Measured:
+def measure(name: str, engine: str, settings: TradeoffBenchmark) -> Measured:
     """Let a network paint by OpenVINO, in its fastest floating-point type (`native`) or in int8."""
     paint = ENGINES[engine](load_network(name)[0])
-    seconds = latencies(paint, config.benchmark.size, config.benchmark.size, config.benchmark.runs)
-    _, loss = load_objective(config.loss, config.style)
-    photos = validation_squares(packaged_photos(STARTER_VALIDATION), config.data.validation_size)
-    objective = loss(torch.cat([paint(photo) for photo in photos.split(1)]), loss.content_features(photos)).total.item()
+    seconds = latencies(paint, settings.benchmark.size, settings.benchmark.size, settings.benchmark.runs)
+    _, loss = load_objective(settings.loss, settings.style)
+    photos = validation_squares(packaged_photos(STARTER_VALIDATION), settings.data.validation_size)
+    objective = loss.between(torch.cat([paint(photo) for photo in photos.split(1)]), photos).total.item()
     return Measured(seconds, objective)
 
 
-def benchmark_tradeoff(config: DictConfig) -> None:
+def benchmark_tradeoff(settings: TradeoffBenchmark) -> None:
     """Print the table, the slowest first, and draw it as a picture.
 
     Raises:
         UserError: a setting that cannot be, a network of another painting, or a package that is missing.
     """
-    for name in ("benchmark.runs", "benchmark.rounds"):
-        check_whole(config, name, least=1)
-    for name in ("benchmark.size", "data.validation_size"):
-        check_whole(config, name, SMALLEST_SIDE)
     if missing := not_installed(INT8):
         raise UserError(f"this needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")
-    style, _ = load_objective(config.loss, config.style)
+    style, _ = load_objective(settings.loss, settings.style)
     contenders = {
         f"{name} {engine}": functools.partial(measure, name, engine)
-        for name in chosen(config, style)
+        for name in chosen(settings, style)
         for engine in ENGINES
     }
-    rounds = in_turn(contenders, config)
+    rounds = in_turn(contenders, settings)
     points = {}
     for name, found in rounds.items():
         milliseconds = 1e3 * statistics.median(second for each in found for second in each.seconds)
         points[name] = milliseconds, found[0].objective
     points = dict(sorted(points.items(), key=lambda point: -point[1][0]))
     best = min(objective for _, objective in points.values())
-    size, judged = config.benchmark.size, config.data.validation_size
+    size, judged = settings.benchmark.size, settings.data.validation_size
     print(f"{style.title}: objective on held-out photographs of {judged} x {judged}, ", end="")
     print(f"time for {size} x {size}, {torch.get_num_threads()} threads, OpenVINO")
     width = max(32, *map(len, points))
     print(f"{'':{width}}{'ms':>8}{'objective':>11}{'of best':>9}")
     for name, (milliseconds, objective) in points.items():
         print(f"{name:{width}}{milliseconds:8.1f}{objective:11.4f}{objective / best:9.3f}")
-    picture = Path(str(config.benchmark.output)) / f"{style.name}.png"
+    picture = Path(settings.benchmark.output) / f"{style.name}.png"
     write_atomically(picture, encoded(curve(points, f"{style.title}, {size} x {size}"), 120))
     print(f"the curve is {picture}")
 
 
-def chosen(config: DictConfig, style: Style) -> list[str]:
+def chosen(settings: TradeoffBenchmark, style: Style) -> list[str]:
     """The networks asked for, by name or path.
 
     Raises:
         UserError: one of them is no network or of another painting, or none is bundled.
     """
-    if config.benchmark.networks is None:
+    if settings.benchmark.networks is None:
         names = bundled_names("models")
-        if not (bundled := [name for name in names if load_network(name)[1]["style"]["sha256"] == style.sha256]):
+        if not (bundled := [name for name in names if load_network(name)[1].style.same_as(style)]):
             raise UserError(f"no bundled network paints {style.title}: give benchmark.networks=[FILE,FILE]")
         return bundled
-    check_names(config, "benchmark.networks")
-    for name in config.benchmark.networks:
-        painting = load_network(name)[1]["style"]
-        if painting["sha256"] != style.sha256:
-            raise UserError(f"{name} paints {painting['title']}: give networks of {style.title}, or another style=")
-    return list(config.benchmark.networks)
+    for name in settings.benchmark.networks:
+        painting = load_network(name)[1].style
+        if not painting.same_as(style):
+            raise UserError(f"{name} paints {painting.title}: give networks of {style.title}, or another style=")
+    return settings.benchmark.networks
 
 
 def curve(points: Mapping[str, tuple[float, float]], title: str) -> Figure:

@@ -9,20 +9,18 @@ from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 from torch.utils.flop_counter import FlopCounterMode
 
 from allaprima import networks
 from allaprima.benchmarks.peak import matrix_peaks
 from allaprima.benchmarks.plain import plain_johnson, plain_step
+from allaprima.benchmarks.settings import TrainBenchmark
 from allaprima.benchmarks.turns import apart, in_turn
-from allaprima.commands.checks import check_whole
 from allaprima.commands.objective import load_objective
-from allaprima.commands.train import check_settings
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError
 from allaprima.hardware import fastest_precision, keep_freed_memory
-from allaprima.training.module import StyleTransfer
+from allaprima.training.module import Optimizer, StyleTransfer
 
 WARMUP = 2
 
@@ -45,33 +43,34 @@ class StepTimes(pl.Callback):
         self.moments.append(time.perf_counter())
 
 
-def plain_steps(config: DictConfig) -> Measured:
+def plain_steps(settings: TrainBenchmark) -> Measured:
     """The plain loop, with the data that this project's trainer has."""
-    pl.seed_everything(config.seed, verbose=False)
-    _, loss = load_objective(config.loss, config.style)
-    network = plain_johnson(config.network.width, config.network.blocks)
-    optimizer = torch.optim.Adam(network.parameters(), config.optimizer.learning_rate)
-    data = Photographs(seed=config.seed, **config.data)
+    pl.seed_everything(settings.seed, verbose=False)
+    _, loss = load_objective(settings.loss, settings.style)
+    network = plain_johnson(settings.network.width, settings.network.blocks)
+    optimizer = torch.optim.Adam(network.parameters(), settings.optimizer.learning_rate)
+    data = Photographs(seed=settings.seed, **settings.data.asdict())
     moments = []
-    for photos, _ in data.batches(0, WARMUP + config.benchmark.steps):
-        plain_step(network, loss, optimizer, photos)
+    for batch in data.batches(0, WARMUP + settings.benchmark.steps):
+        plain_step(network, loss, optimizer, batch.photos)
         moments.append(time.perf_counter())
     return measured(moments)
 
 
-def trainer_steps(config: DictConfig) -> Measured:
+def trainer_steps(settings: TrainBenchmark) -> Measured:
     """This project's trainer with its own data."""
     warnings.filterwarnings("ignore")
     keep_freed_memory()
-    pl.seed_everything(config.seed, verbose=False)
-    style, loss = load_objective(config.loss, config.style)
-    network = networks.build(**config.network)
-    module = StyleTransfer(network, {style.name: loss}, {}, {"seed": config.seed}, None, **config.optimizer)
+    pl.seed_everything(settings.seed, verbose=False)
+    style, loss = load_objective(settings.loss, settings.style)
+    network = networks.build(**settings.network.asdict())
+    optimizer = Optimizer(**settings.optimizer.asdict())
+    module = StyleTransfer(network, {style.name: loss}, None, {"seed": settings.seed}, None, optimizer)
     times = StepTimes()
     trainer = pl.Trainer(
         accelerator="cpu",
         precision=fastest_precision("cpu"),
-        max_steps=WARMUP + config.benchmark.steps,
+        max_steps=WARMUP + settings.benchmark.steps,
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
@@ -80,17 +79,17 @@ def trainer_steps(config: DictConfig) -> Measured:
         use_distributed_sampler=False,
         callbacks=[times],
     )
-    trainer.fit(module, datamodule=Photographs(seed=config.seed, **config.data))
+    trainer.fit(module, datamodule=Photographs(seed=settings.seed, **settings.data.asdict()))
     return measured(times.moments)
 
 
-def step_cost(config: DictConfig) -> float:
+def step_cost(settings: TrainBenchmark) -> float:
     """Thousands of millions of floating-point operations in a step's convolutions and matrix products."""
-    _, loss = load_objective(config.loss, config.style)
-    network = networks.build(**config.network)
-    photos = torch.rand(config.data.batch_size, 3, config.data.size, config.data.size)
+    _, loss = load_objective(settings.loss, settings.style)
+    network = networks.build(**settings.network.asdict())
+    photos = torch.rand(settings.data.batch_size, 3, settings.data.size, settings.data.size)
     with FlopCounterMode(display=False) as counter:
-        loss(network(photos), loss.content_features(photos)).total.backward()
+        loss.between(network(photos, training=True), photos).total.backward()
     return counter.get_total_flops() / 1e9
 
 
@@ -101,22 +100,19 @@ def measured(moments: list[float]) -> Measured:
     return Measured([later - earlier for earlier, later in itertools.pairwise(timed)], kilobytes / 1024)
 
 
-def benchmark_train(config: DictConfig) -> None:
+def benchmark_train(settings: TrainBenchmark) -> None:
     """Print the table, and last `ratio N`: the plain loop's time over this trainer's, the median over rounds.
 
     Raises:
         UserError: a setting that cannot be.
     """
-    check_settings(config)
-    for name in ("rounds", "steps"):
-        check_whole(config, f"benchmark.{name}", least=1)
-    if config.data.size % 4:
-        raise UserError(f"data.size={config.data.size}: the plain loop needs a multiple of 4")
-    peaks = apart(matrix_peaks, config)
+    if settings.data.size % 4:
+        raise UserError(f"data.size={settings.data.size}: the plain loop needs a multiple of 4")
+    peaks = apart(matrix_peaks, settings)
     peak = peaks.get("bf16", peaks["f32"])
-    results = in_turn({"plain loop": plain_steps, "this trainer": trainer_steps}, config)
+    results = in_turn({"plain loop": plain_steps, "this trainer": trainer_steps}, settings)
     rounds = {name: [statistics.median(each.seconds) for each in found] for name, found in results.items()}
-    data = config.data
+    data = settings.data
     print(
         f"seconds a step, {data.batch_size} photographs of {data.size} x {data.size}, {torch.get_num_threads()} threads"
     )
@@ -125,7 +121,7 @@ def benchmark_train(config: DictConfig) -> None:
         median = statistics.median(seconds)
         print(f"{name:14}{median:8.2f}{min(seconds):9.2f}{max(seconds):9.2f}{data.batch_size / median:10.2f}", end="")
         print(f"{max(each.megabytes for each in results[name]):7.0f}")
-    limit = apart(step_cost, config) / peak
+    limit = apart(step_cost, settings) / peak
     print(f"at a matrix product's {peak:.0f} GFLOP/s a step's arithmetic takes {limit:.2f} s: ", end="")
     print(f"{limit / statistics.median(rounds['this trainer']):.0%} of the limit")
     ratios = [plain / ours for plain, ours in zip(*rounds.values(), strict=True)]

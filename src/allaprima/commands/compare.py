@@ -1,38 +1,57 @@
-"""The comparison that every trained network must face, as one command: a page, a sheet, and the number `worth`."""
+"""The comparison that every trained network must face, as one command: a page, a sheet, and a number of iterations."""
 
 import copy
+import dataclasses
 import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from pydantic import AfterValidator, Field
 from tqdm import tqdm
 
-from allaprima.commands.checks import check_names, check_seed, check_sides, check_switch, check_whole
+from allaprima.commands.groups import LossSettings, StyleSettings
 from allaprima.commands.objective import fast_on_cpu, load_objective
 from allaprima.commands.paths import chosen_network
+from allaprima.commands.settings import Seed, Settings, Sides, Text, Whole, once
 from allaprima.data.photos import held_out_photos, readable
 from allaprima.errors import UserError
-from allaprima.evaluation.comparison import Race, by_size, median_gain, median_worth, race
+from allaprima.evaluation.comparison import Race, by_size, median_equivalent, median_gain, race
 from allaprima.evaluation.report import Evidence, write_page, write_sheet
 from allaprima.hardware import keep_freed_memory
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.perceptual import PerceptualLoss, gram_matrix
 from allaprima.losses.style import Style
 from allaprima.media.bundled import bundled_names
+from allaprima.media.painting import Painting
 from allaprima.networks.files import network_path, write_network
+from allaprima.networks.metadata import Metadata
 from allaprima.optimization.image import Iteration, Watch, optimize
 
 SHOWN = (50, 100, 500)
 DELTAS_AFTER = 100  # iterations
-STARTS = ("noise", "photo")
+
+
+class CompareSettings(Settings):
+    """`configs/compare.yaml`."""
+
+    style: StyleSettings
+    seed: Seed
+    model: Text | None
+    rivals: list[Text]
+    photos: Text | None
+    sizes: Sides
+    starts: Annotated[list[Literal["noise", "photo"]], Field(min_length=1), AfterValidator(once)]
+    iterations: Whole
+    output: Text
+    record: bool
 
 
 def compare(config: DictConfig) -> Path:
-    """Compare a network, and its rivals, with the optimizer as `configs/compare.yaml` says; print `worth N` last.
+    """Compare a network, and its rivals, with the optimizer; print `equivalent iterations N` last.
 
     Returns:
         The page's file; beside it stands the sheet.
@@ -40,37 +59,37 @@ def compare(config: DictConfig) -> Path:
     Raises:
         UserError: an option that cannot be done.
     """
-    check_comparison(config)
+    settings = CompareSettings.read(config)
     keep_freed_memory()
-    path = chosen_network(config)
-    folder = Path(str(config.output))
+    path = chosen_network(settings)
+    folder = Path(settings.output)
     folder.mkdir(parents=True, exist_ok=True)
-    if config.record and not os.access(path.parent, os.W_OK):
+    if settings.record and not os.access(path.parent, os.W_OK):
         raise UserError(f"{path.parent} cannot be written to: leave out record=true")
     network = Stylizer.load(path)
     name = path.stem
-    networks = {name: network} | rivals(config.rivals, name, network.metadata["style"])
-    photos = readable(photographs(config.photos, folder))
-    style, loss = network_objective(network.metadata, config.style.image)
-    shown = [number for number in SHOWN if number < config.iterations] + [config.iterations]
-    races, deltas = run_races(config, photos, networks, loss, shown)
-    print_numbers(config, races)
+    networks = {name: network} | rivals(settings.rivals, name, network.metadata.style)
+    photos = readable(photographs(settings.photos, folder))
+    style, loss = network_objective(network.metadata, settings.style.image)
+    shown = [number for number in SHOWN if number < settings.iterations] + [settings.iterations]
+    races, deltas = run_races(settings, photos, networks, loss, shown)
+    print_numbers(settings, races)
     evidence = Evidence(style, network.metadata, network.engine, races, shown, deltas, grams_of(races[0], loss))
     page, sheet = folder / f"{name}.html", folder / f"{name}.png"
     write_page(page, evidence)
     write_sheet(sheet, evidence)
     print(f"the page is {page}, the sheet {sheet}")
-    if config.record and len(races) < len(config.sizes) * len(photos):
+    if settings.record and len(races) < len(settings.sizes) * len(photos):
         print(f"not recorded in {path}, since it is not the whole comparison")
-    elif config.record:
-        record(path, network, races, config.starts, config.iterations)
+    elif settings.record:
+        record(path, network, races, settings.starts, settings.iterations)
     smallest = next(iter(by_size(races).values()))
-    print(f"worth {median_worth(smallest, name, config.starts[0])[0]:g}")
+    print(f"equivalent iterations {median_equivalent(smallest, name, settings.starts[0])[0]:g}")
     return page
 
 
 def run_races(
-    config: DictConfig,
+    settings: CompareSettings,
     photos: Sequence[Path],
     networks: Mapping[str, Stylizer],
     loss: PerceptualLoss,
@@ -82,50 +101,37 @@ def run_races(
         UserError: interrupted before the first was finished.
     """
     races, deltas = [], {}
-    total = len(config.sizes) * len(photos) * len(config.starts) * (1 + config.iterations)
-    total += 2 * (1 + min(DELTAS_AFTER, config.iterations))
+    total = len(settings.sizes) * len(photos) * len(settings.starts) * (1 + settings.iterations)
+    total += 2 * (1 + min(DELTAS_AFTER, settings.iterations))
     with tqdm(total=total, unit="iteration", smoothing=0) as progress:
 
         def watch(_: Iteration) -> None:
             progress.update()
 
         try:
-            for size, photo in itertools.product(config.sizes, photos):
+            for size, photo in itertools.product(settings.sizes, photos):
                 progress.set_description(f"{photo.stem}, {size} pixels")
-                noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(config.seed))
-                starts = {start: noise if start == "noise" else None for start in config.starts}
-                races.append(race(photo, size, networks, loss, starts, config.iterations, shown, watch))
-                deltas = deltas or deltas_of(races[0], next(iter(networks)), loss, config.iterations, watch)
+                noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(settings.seed))
+                starts = {start: noise if start == "noise" else None for start in settings.starts}
+                races.append(race(photo, size, networks, loss, starts, settings.iterations, shown, watch))
+                deltas = deltas or deltas_of(races[0], next(iter(networks)), loss, settings.iterations, watch)
         except KeyboardInterrupt:
             if not deltas:
                 raise UserError("interrupted before the first photograph was finished: nothing is written") from None
-            progress.write(f"interrupted: {len(races)} of {len(config.sizes) * len(photos)} are on the page")
+            progress.write(f"interrupted: {len(races)} of {len(settings.sizes) * len(photos)} are on the page")
     return races, deltas
 
 
 def record(path: Path, network: Stylizer, races: Sequence[Race], starts: Sequence[str], iterations: int) -> None:
     """Write into a network's file how many iterations it is worth, by size and start."""
     numbers = {
-        str(size): {start: median_worth(of_size, path.stem, start)[0] for start in starts}
+        str(size): {start: median_equivalent(of_size, path.stem, start)[0] for start in starts}
         | {"of": iterations, "photographs": len(of_size)}
         for size, of_size in by_size(races).items()
     }
-    facts = {"worth": network.metadata.get("worth", {}) | numbers}
-    write_network(path, network.network, network.metadata | facts)
+    recorded = network.metadata.equivalent_iterations | numbers
+    write_network(path, network.network, dataclasses.replace(network.metadata, equivalent_iterations=recorded))
     print(f"recorded in {path}")
-
-
-def check_comparison(config: DictConfig) -> None:
-    """Raises UserError for a setting that no comparison can work with."""
-    check_whole(config, "iterations", least=1)
-    check_seed(config)
-    check_switch(config, "record")
-    check_sides(config, "sizes")
-    check_names(config, "starts")
-    if not set(config.starts) <= set(STARTS) or len(set(config.starts)) < len(config.starts):
-        raise UserError(f"starts={config.starts}: give a list of {' and '.join(STARTS)}, starts=[noise]")
-    if not OmegaConf.is_list(config.rivals):
-        raise UserError(f"rivals={config.rivals}: give a list, rivals=[FILE,FILE]")
 
 
 def photographs(given: str | None, output: Path) -> list[Path]:
@@ -135,34 +141,36 @@ def photographs(given: str | None, output: Path) -> list[Path]:
         UserError: `given` is no folder, or holds no pictures.
     """
     photos = held_out_photos(given)
-    if given and Path(str(given)).resolve() in output.resolve().parents:
+    if given and Path(given).resolve() in output.resolve().parents:
         photos = [photo for photo in photos if output.resolve() not in photo.resolve().parents]
     return photos
 
 
-def network_objective(metadata: dict[str, Any], picture: str | None) -> tuple[Style, PerceptualLoss]:
+def network_objective(metadata: Metadata, picture: str | None) -> tuple[Style, PerceptualLoss]:
     """The objective of a network's training, with the content weight that it ended with, fast on this machine.
 
     Raises:
-        UserError: its painting is neither a bundled one nor `picture`.
+        UserError: its painting is neither a bundled one nor `picture`, or it was not trained towards one.
     """
-    trained = metadata["style"]
-    if not metadata["loss"]["style_weight"]:
+    trained = metadata.style
+    give = f"the network was trained on {trained.source}: give that picture with style.image=PATH"
+    if not picture and trained.name not in bundled_names("models/styles"):
+        raise UserError(give)
+    weight = metadata.content_weights.get(trained.name, metadata.loss.get("content_weight"))
+    loss = LossSettings.checked(metadata.loss | {"content_weight": weight})
+    if not loss.style_weight:
         raise UserError("the network was trained without style: there is nothing to compare")
-    painting = {"name": trained["name"], "image": picture, "size": metadata["style_size"]}
-    give = f"the network was trained on {trained['source']}: give that picture with style.image=PATH"
-    if not picture and trained["name"] not in bundled_names("models/styles"):
+    described = {key: value for key, value in dataclasses.asdict(trained).items() if key != "sha256"}
+    painting = StyleSettings.checked(described | {"image": picture, "size": metadata.style_size})
+    style, objective = load_objective(loss, painting)
+    if not style.same_as(trained):
         raise UserError(give)
-    weighted = metadata["loss"] | {"content_weight": metadata["content_weights"][trained["name"]]}
-    style, loss = load_objective(OmegaConf.create(weighted), OmegaConf.create(painting))
-    if style.sha256 != trained["sha256"]:
-        raise UserError(give)
-    if loss.vgg.identity != metadata["loss_network"]:
-        raise UserError(f"the network was trained with {metadata['loss_network']}, and here is {loss.vgg.identity}")
-    return style, fast_on_cpu(loss)
+    if objective.vgg.identity != metadata.loss_network:
+        raise UserError(f"the network was trained with {metadata.loss_network}, and here is {objective.vgg.identity}")
+    return style, fast_on_cpu(objective)
 
 
-def rivals(paths: list[str], name: str, painting: dict[str, Any]) -> dict[str, Stylizer]:
+def rivals(paths: list[str], name: str, painting: Painting) -> dict[str, Stylizer]:
     """Other networks by the names of their files, or by their paths where a name is taken.
 
     Raises:
@@ -172,9 +180,9 @@ def rivals(paths: list[str], name: str, painting: dict[str, Any]) -> dict[str, S
     for path in map(network_path, paths):
         taken = path.stem in {name, *found}
         rival = found[str(path) if taken else path.stem] = Stylizer.load(path)
-        trained = rival.metadata["style"]
-        if trained["sha256"] != painting["sha256"]:
-            raise UserError(f"{path} was trained on {trained['title']}, not on {painting['title']}")
+        trained = rival.metadata.style
+        if not trained.same_as(painting):
+            raise UserError(f"{path} was trained on {trained.title}, not on {painting.title}")
     return found
 
 
@@ -195,20 +203,20 @@ def grams_of(race: Race, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tens
     pictures = {"photograph": race.photo} | {name: painted.picture for name, painted in race.networks.items()}
     layers = {layer: {"painting": loss.get_buffer(f"gram_{layer}")} for layer in loss.style_layers}
     for name, picture in pictures.items():
-        features = loss.vgg(picture.contiguous(memory_format=torch.channels_last), loss.style_layers)
+        features = loss.vgg(picture, loss.style_layers)
         for layer in layers:
             layers[layer][name] = gram_matrix(features[layer])[0]
     return layers
 
 
-def print_numbers(config: DictConfig, races: list[Race]) -> None:
-    """Print what each network is worth, per size and start, and what it gains on the photograph itself."""
+def print_numbers(settings: CompareSettings, races: list[Race]) -> None:
+    """Print how many iterations each network is worth, and what it gains on the photograph itself."""
     print(f"{'iterations that a network is worth':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
     for network in races[0].networks:
         for size, of_size in by_size(races).items():
-            for start in config.starts:
-                median, least, most = median_worth(of_size, network, start)
+            for start in settings.starts:
+                median, least, most = median_equivalent(of_size, network, start)
                 print(f"{network:36}{size:6}{start:>8}{median:8g}{f'{least} to {most}':>12}")
             gain = median_gain(of_size, network)
             print(f"{network:36}{size:6}: the photograph's own objective is {gain:.2f} times the network's")
-    print(f"{config.iterations} stands for as many or more; {len(by_size(races)[config.sizes[0]])} photographs")
+    print(f"{settings.iterations} stands for as many or more; {len(by_size(races)[settings.sizes[0]])} photographs")

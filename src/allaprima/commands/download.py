@@ -4,9 +4,18 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from allaprima.commands.settings import Settings, Text
 from allaprima.data.coco import download
+
+
+class DownloadSettings(Settings):
+    """`configs/download.yaml`."""
+
+    root: Text
+    server: Text
 
 
 def download_coco(config: DictConfig) -> None:
     """Download COCO to `root`, or go on with it, as `configs/download.yaml` says. Raises UserError if it cannot."""
-    download(Path(str(config.root)), config.server)
+    settings = DownloadSettings.read(config)
+    download(Path(settings.root), settings.server)

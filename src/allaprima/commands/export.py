@@ -2,11 +2,13 @@
 
 import itertools
 from pathlib import Path
+from typing import Literal
 
 from omegaconf import DictConfig
 
-from allaprima.commands.checks import check_switch
+from allaprima.commands.groups import StyleSettings
 from allaprima.commands.paths import chosen_network
+from allaprima.commands.settings import Settings, Text
 from allaprima.data.photos import held_out_photos, readable
 from allaprima.errors import UserError
 from allaprima.inference.engines import ENGINES, not_installed
@@ -20,6 +22,17 @@ FORMATS = {"onnx": ENGINES["onnxruntime"][1], "openvino": ENGINES["openvino"][1]
 CHECKED = (161, 202, 255)
 
 
+class ExportSettings(Settings):
+    """`configs/export.yaml`."""
+
+    style: StyleSettings
+    model: Text | None
+    format: Literal["onnx", "openvino"]
+    int8: bool
+    output: Text
+    photos: Text | None
+
+
 def export(config: DictConfig) -> Path:
     """Write the network that `configs/export.yaml` names in another format; any batch, any size.
 
@@ -29,22 +42,20 @@ def export(config: DictConfig) -> Path:
     Raises:
         UserError: an option that cannot be done, or a package that the format needs is missing.
     """
-    if config.format not in FORMATS:
-        raise UserError(f"format={config.format}: take one of {', '.join(FORMATS)}")
-    check_switch(config, "int8")
-    if config.int8 and config.format != "openvino":
-        raise UserError(f"format={config.format} has no int8: take format=openvino, or leave out int8=true")
-    if missing := not_installed(INT8 if config.int8 else FORMATS[config.format]):
-        raise UserError(f"format={config.format} needs {', '.join(missing)}: pip install 'allaprima[export]'")
-    path = chosen_network(config)
+    settings = ExportSettings.read(config)
+    if settings.int8 and settings.format != "openvino":
+        raise UserError(f"format={settings.format} has no int8: take format=openvino, or leave out int8=true")
+    if missing := not_installed(INT8 if settings.int8 else FORMATS[settings.format]):
+        raise UserError(f"format={settings.format} needs {', '.join(missing)}: pip install 'allaprima[export]'")
+    path = chosen_network(settings)
     network, metadata = load_network(path)
     photos = []
-    for photo, short in zip(readable(held_out_photos(config.photos)), itertools.cycle(CHECKED), strict=False):
+    for photo, short in zip(readable(held_out_photos(settings.photos)), itertools.cycle(CHECKED), strict=False):
         photos.append(at_short_side(read_picture(photo).image[None], short))
-    if config.format == "onnx":
-        file, decibels = write_onnx(Path(str(config.output)), path.stem, network, metadata, photos)
+    if settings.format == "onnx":
+        file, decibels = write_onnx(Path(settings.output), path.stem, network, metadata, photos)
     else:
-        file, decibels = write_openvino(Path(str(config.output)), path.stem, network, metadata, photos, config.int8)
-    computed = "int8" if config.int8 else "float32"
+        file, decibels = write_openvino(Path(settings.output), path.stem, network, metadata, photos, settings.int8)
+    computed = "int8" if settings.int8 else "float32"
     print(f"{file}: as PyTorch paints, to {decibels:.0f} dB or better on {len(photos)} photographs, in {computed}")
     return file

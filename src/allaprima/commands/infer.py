@@ -1,20 +1,38 @@
 """Painting files: which are meant, where each result goes, and what is said of it."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from omegaconf import DictConfig
+from pydantic import BeforeValidator
 from tqdm import tqdm
 
-from allaprima.commands.checks import check_number, check_switch, check_whole
+from allaprima.commands.groups import StyleSettings
 from allaprima.commands.paths import chosen_network, find_inputs, place_outputs
+from allaprima.commands.settings import Settings, Share, Text, Whole, Words, listed
 from allaprima.errors import ImageError, UserError
-from allaprima.hardware import keep_freed_memory
+from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.engines import engine_for, engine_note
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.files import check_writable
 from allaprima.media.images import Picture, read_picture, write_picture
+
+
+class InferSettings(Settings):
+    """`configs/infer.yaml`."""
+
+    style: StyleSettings
+    model: Text | None
+    input: Annotated[list[Words], BeforeValidator(listed)] | None
+    output: Text
+    suffix: Text | None
+    strength: Share
+    preserve_color: bool
+    size: Whole | None
+    engine: Text
+    device: Text
 
 
 def paint_files(config: DictConfig) -> list[Path]:
@@ -26,22 +44,22 @@ def paint_files(config: DictConfig) -> list[Path]:
     Raises:
         UserError: an option that cannot be done, or, after all others are painted, files that could not be.
     """
-    check_number(config, "strength", most=1)
-    check_switch(config, "preserve_color")
-    if config.size is not None:
-        check_whole(config, "size", least=1)
+    settings = InferSettings.read(config)
     keep_freed_memory()
-    inputs = find_inputs(config.input, Path(str(config.output)))
-    stylizer = Stylizer.load(chosen_network(config), engine_for(len(inputs)))
-    painting = stylizer.metadata["style"]
-    outputs = place_outputs(inputs, str(config.output), painting["name"], config.suffix)
+    inputs = find_inputs(settings.input, Path(settings.output))
+    engine = settings.engine
+    if engine == "auto" and chosen_device(settings.device) == "cpu":
+        engine = engine_for(len(inputs))
+    stylizer = Stylizer.load(chosen_network(settings), settings.style.name, engine, settings.device)
+    painting = stylizer.metadata.style
+    outputs = place_outputs(inputs, settings.output, painting.name, settings.suffix)
     if len(inputs) > 1:
         for folder in {output.parent for output in outputs}:
             check_writable(folder)  # before an hour of painting, not after it
     written, failures = [], []
     for (photo, _), output in zip(tqdm(inputs, unit="picture", disable=len(inputs) == 1), outputs, strict=True):
         try:
-            paint_file(stylizer, photo, output, config.strength, config.preserve_color, config.size)
+            paint_file(stylizer, photo, output, settings.strength, settings.preserve_color, settings.size)
         except ImageError as error:
             if len(inputs) == 1:
                 raise
@@ -49,10 +67,10 @@ def paint_files(config: DictConfig) -> list[Path]:
             failures.append(photo)
         else:
             written.append(output)
-            tqdm.write(f"{photo.name} as {painting['title']} ({painting['artist']}): {output}", file=sys.stdout)
+            tqdm.write(f"{photo.name} as {painting}: {output}", file=sys.stdout)
     print(engine_note(stylizer.engine, len(inputs)))
-    if "worth" in stylizer.metadata:
-        print(worth_note(stylizer.metadata["worth"]))
+    if stylizer.metadata.equivalent_iterations:
+        print(iterations_note(stylizer.metadata.equivalent_iterations))
     if failures:
         raise UserError(
             f"{len(failures)} of {len(inputs)} pictures could not be painted, {failures[0]} the first of them"
@@ -78,12 +96,12 @@ def paint_file(
     write_picture(output, Picture(pastiche, picture.alpha))
 
 
-def worth_note(worth: dict[str, Any]) -> str:
+def iterations_note(equivalent: Mapping[str, Mapping[str, float]]) -> str:
     """What `scripts/compare.py` found of a network, in words."""
     counts = []
-    for size, found in worth.items():
+    for size, found in equivalent.items():
         numbers = {start: found[start] for start in ("noise", "photo") if start in found}
         more = {start: " or more" if number >= found["of"] else "" for start, number in numbers.items()}
         told = " and ".join(f"{number:g}{more[start]} from {start}" for start, number in numbers.items())
         counts.append(f"{told} at {size} pixels")
-    return f"one pass of this network is worth so many iterations of the slow optimizer: {'; '.join(counts)}"
+    return f"one pass of this network is worth, in iterations of the slow optimizer, {'; '.join(counts)}"

@@ -3,40 +3,24 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from omegaconf import DictConfig
-
-from allaprima.commands.checks import SMALLEST_SIDE, check_names, check_number, check_whole
-from allaprima.errors import UserError
+from allaprima.commands.groups import LossSettings, StyleSettings
 from allaprima.hardware import fastest_precision
 from allaprima.losses import vgg_weights
-from allaprima.losses.layers import CONVOLUTIONS, canonical_name
+from allaprima.losses.layers import canonical_name
 from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.style import Style, bundled_style, painting_style
 from allaprima.losses.vgg import VGG
 
 
-def check_objective(config: DictConfig) -> None:
-    """Raises UserError for a setting in the groups `loss` and `style` that cannot be."""
-    check_whole(config, "style.size", least=SMALLEST_SIDE)
-    for name in ("loss.content_weight", "loss.style_weight", "loss.tv_weight"):
-        check_number(config, name)
-    for name in ("loss.content_layers", "loss.style_layers"):
-        check_names(config, name)
-    layer_weights = config.loss.layer_weights
-    if layer_weights is not None and len(layer_weights) != len(config.loss.style_layers):
-        raise UserError(f"loss.layer_weights={layer_weights}: give one weight for each of loss.style_layers, or null")
-    if config.loss.depth not in CONVOLUTIONS:
-        raise UserError(f"loss.depth={config.loss.depth}: the loss network is VGG-16 or VGG-19, so give 16 or 19")
-
-
-def load_objective(loss: DictConfig, painting: DictConfig) -> tuple[Style, PerceptualLoss]:
+def load_objective(loss: LossSettings, painting: StyleSettings) -> tuple[Style, PerceptualLoss]:
     """The painting and the objective towards it, as `load_objectives` does, at the size that `painting` has."""
     style, (objective,) = load_objectives(loss, painting, [painting.size])
     return style, objective
 
 
-def load_objectives(loss: DictConfig, painting: DictConfig, sizes: Sequence[int]) -> tuple[Style, list[PerceptualLoss]]:
+def load_objectives(
+    loss: LossSettings, painting: StyleSettings, sizes: Sequence[int]
+) -> tuple[Style, list[PerceptualLoss]]:
     """The painting and an objective towards it as read at each of `sizes`, short sides in pixels.
 
     Args:
@@ -50,13 +34,13 @@ def load_objectives(loss: DictConfig, painting: DictConfig, sizes: Sequence[int]
     content_layers, style_layers = objective_layers(loss)
     bundled = None if painting.image else bundled_style(painting.name)
     if bundled and style_layers:
-        bundled.check_read_with(f"{Path(str(loss.weights)).name}-vgg{loss.depth}")  # before a download
-    vgg = VGG(vgg_weights.load(str(loss.weights), loss.depth), [*content_layers, *style_layers])
-    style = bundled or painting_style(str(painting.image), vgg, style_layers, sizes)
+        bundled.check_read_with(f"{Path(loss.weights).name}-vgg{loss.depth}")  # before a download
+    vgg = VGG(vgg_weights.load(loss.weights, loss.depth), [*content_layers, *style_layers])
+    style = bundled or painting_style(painting.image, vgg, style_layers, sizes)
     return style, [towards(style, size, vgg, loss) for size in sizes]
 
 
-def load_several(loss: DictConfig, names: Sequence[str], size: int) -> tuple[list[Style], list[PerceptualLoss]]:
+def load_several(loss: LossSettings, names: Sequence[str], size: int) -> tuple[list[Style], list[PerceptualLoss]]:
     """Bundled paintings and the objective towards each, as read at `size`, with one loss network for all.
 
     Raises:
@@ -64,11 +48,11 @@ def load_several(loss: DictConfig, names: Sequence[str], size: int) -> tuple[lis
     """
     content_layers, style_layers = objective_layers(loss)
     styles = [bundled_style(name) for name in names]
-    vgg = VGG(vgg_weights.load(str(loss.weights), loss.depth), [*content_layers, *style_layers])
+    vgg = VGG(vgg_weights.load(loss.weights, loss.depth), [*content_layers, *style_layers])
     return styles, [towards(style, size, vgg, loss) for style in styles]
 
 
-def objective_layers(loss: DictConfig) -> tuple[list[str], list[str]]:
+def objective_layers(loss: LossSettings) -> tuple[list[str], list[str]]:
     """Content and style layers of the group `loss`, by the names used here. Raises UserError for an unknown one."""
     content, style = (
         [canonical_name(layer, loss.depth) for layer in layers] for layers in (loss.content_layers, loss.style_layers)
@@ -76,7 +60,7 @@ def objective_layers(loss: DictConfig) -> tuple[list[str], list[str]]:
     return content, style if loss.style_weight else []
 
 
-def towards(style: Style, size: int, vgg: VGG, loss: DictConfig) -> PerceptualLoss:
+def towards(style: Style, size: int, vgg: VGG, loss: LossSettings) -> PerceptualLoss:
     """The objective towards a painting as read at `size`. Raises UserError if it was not read with that network."""
     content_layers, style_layers = objective_layers(loss)
     grams = style.targets(vgg.identity, style_layers, size) if style_layers else {}
@@ -86,6 +70,5 @@ def towards(style: Style, size: int, vgg: VGG, loss: DictConfig) -> PerceptualLo
 
 def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:
     """Give an objective's loss network the number type and layout that are fastest here, and return the objective."""
-    if fastest_precision("cpu") == "bf16-mixed":
-        loss.vgg.features.to(torch.bfloat16)
-    return loss.to(memory_format=torch.channels_last)
+    loss.vgg.hasten(fastest_precision("cpu"))
+    return loss

@@ -3,16 +3,19 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Self
 
 import torch
 from omegaconf import DictConfig
 from PIL import Image
+from pydantic import model_validator
 from torch import Tensor
 from tqdm import tqdm
 
-from allaprima.commands.checks import SMALLEST_SIDE, check_seed, check_sides, check_whole
-from allaprima.commands.objective import check_objective, fast_on_cpu, load_objectives
+from allaprima.commands.groups import LossSettings, StyleSettings
+from allaprima.commands.objective import fast_on_cpu, load_objectives
 from allaprima.commands.paths import place_outputs
+from allaprima.commands.settings import SMALLEST_SIDE, Number, Seed, Settings, Sides, Text, Whole, one_of
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
 from allaprima.errors import UserError
 from allaprima.hardware import keep_freed_memory
@@ -29,6 +32,31 @@ FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
 MOST_FRAMES = 100
 
 
+class OptimizeSettings(Settings):
+    """`configs/optimize.yaml`."""
+
+    style: StyleSettings
+    loss: LossSettings
+    seed: Seed
+    content: Text | None
+    output: Text
+    init: Text
+    method: Annotated[Text, one_of(METHODS)]
+    scales: Sides
+    iterations: Whole
+    show_every: Whole
+    content_weight: Number | None
+    style_weight: Number
+    tv_weight: Number
+
+    @model_validator(mode="after")
+    def check_weights(self) -> Self:
+        """One term at least must count."""
+        if not (self.content_weight is None or self.content_weight or self.style_weight or self.tv_weight):
+            raise ValueError("content_weight, style_weight and tv_weight are all 0: nothing is left to lower")
+        return self
+
+
 def optimize_file(config: DictConfig) -> Path:
     """Paint the photograph that `configs/optimize.yaml` names; interrupted, keep the picture reached so far.
 
@@ -38,28 +66,25 @@ def optimize_file(config: DictConfig) -> Path:
     Raises:
         UserError: an option that cannot be done, or, with the last good picture kept, an objective that is no number.
     """
-    if config.content_weight is None:
-        config.content_weight = default_content_weight(config)
-    config.loss.update({name: config[name] for name in ("content_weight", "style_weight", "tv_weight")})
-    check_optimization(config)
+    settings = OptimizeSettings.read(config)
     keep_freed_memory()
-    torch.manual_seed(config.seed)
-    photo_path = packaged_photos(STARTER_VALIDATION)[0] if config.content is None else Path(str(config.content))
+    torch.manual_seed(settings.seed)
+    photo_path = Path(settings.content) if settings.content else packaged_photos(STARTER_VALIDATION)[0]
     photo = read_picture(photo_path)
     if min(photo.image.shape[-2:]) < SMALLEST_SIDE:
         height, width = photo.image.shape[-2:]
         raise UserError(
             f"{photo_path} is {width} x {height} pixels: give a photograph of {SMALLEST_SIDE} or more a side"
         )
-    name = picture_name(str(config.style.image)) if config.style.image else config.style.name
-    (output,) = place_outputs([(photo_path, Path(photo_path.name))], str(config.output), name, None)
-    record = Record(output, config.show_every)
-    inputs = {Path(str(path)).resolve() for path in (photo_path, config.style.image, config.init) if path}
+    name = picture_name(settings.style.image) if settings.style.image else settings.style.name
+    (output,) = place_outputs([(photo_path, Path(photo_path.name))], settings.output, name, None)
+    record = Record(output, settings.show_every)
+    inputs = {Path(path).resolve() for path in (photo_path, settings.style.image, settings.init) if path}
     if inputs & {output.resolve(), record.animation.resolve()}:
         raise UserError(f"{output} or {record.animation.name} beside it is one of the inputs: choose another output=")
-    start = first_picture(config.init, at_short_side(photo.image[None], config.scales[0]))
-    losses = objectives(config, config.scales)
-    failure = descend(config, losses, photo.image[None], start, record)
+    start = first_picture(settings.init, at_short_side(photo.image[None], settings.scales[0]))
+    losses = objectives(weighted(settings), settings.style, settings.scales)
+    failure = descend(settings, losses, photo.image[None], start, record)
     if record.last:
         record.finish(photo)
         print(f"{photo_path.name} as {name}: {output}, and how it came to be: {record.animation}")
@@ -69,10 +94,10 @@ def optimize_file(config: DictConfig) -> Path:
 
 
 def descend(
-    config: DictConfig, losses: Sequence[PerceptualLoss], photo: Tensor, start: Tensor, record: "Record"
+    settings: OptimizeSettings, losses: Sequence[PerceptualLoss], photo: Tensor, start: Tensor, record: "Record"
 ) -> UserError | None:
     """Optimize with a progress bar until done, interrupted, or the objective is NaN, which is returned."""
-    with tqdm(total=len(losses) * config.iterations, unit="iteration") as progress:
+    with tqdm(total=len(losses) * settings.iterations, unit="iteration") as progress:
 
         def watch(iteration: Iteration) -> None:
             progress.update(min(1, iteration.number))
@@ -80,7 +105,7 @@ def descend(
             record(iteration)
 
         try:
-            coarse_to_fine(losses, config.scales, photo, start, config.iterations, config.method, watch)
+            coarse_to_fine(losses, settings.scales, photo, start, settings.iterations, settings.method, watch)
             if progress.n < progress.total:
                 progress.write("ended early: no step lowers the objective any more")
         except KeyboardInterrupt:
@@ -123,25 +148,19 @@ class Record:
         write_atomically(self.animation, animated(self.frames))
 
 
-def default_content_weight(config: DictConfig) -> float:
-    """The weight to which the bundled network's training was led, if the painting has one, or else the objective's."""
-    bundled = bundled_file(f"models/{config.style.name}.safetensors")
-    if config.style.image or not bundled or config.loss.content_distance is None:
-        return config.loss.content_weight
-    return load_network(bundled)[1]["content_weights"][config.style.name]
+def weighted(settings: OptimizeSettings) -> LossSettings:
+    """The objective with this command's weights; by default with the content weight that fits the painting.
 
-
-def check_optimization(config: DictConfig) -> None:
-    """Raises UserError for a setting that no optimisation can work with."""
-    check_objective(config)
-    for setting in ("iterations", "show_every"):
-        check_whole(config, setting, least=1)
-    check_seed(config)
-    if config.method not in METHODS:
-        raise UserError(f"method={config.method}: take one of {', '.join(METHODS)}")
-    check_sides(config, "scales")
-    if not any(config.loss[weight] for weight in ("content_weight", "style_weight", "tv_weight")):
-        raise UserError("content_weight, style_weight and tv_weight are all 0: nothing is left to lower")
+    That is where the bundled network's training led it, if the painting has a network, or else the objective's own.
+    """
+    content_weight, loss = settings.content_weight, settings.loss
+    bundled = bundled_file(f"models/{settings.style.name}.safetensors")
+    if content_weight is None and bundled and not settings.style.image and loss.content_distance is not None:
+        content_weight = load_network(bundled)[1].content_weights[settings.style.name]
+    weights = {"style_weight": settings.style_weight, "tv_weight": settings.tv_weight}
+    if content_weight is not None:
+        weights["content_weight"] = content_weight
+    return loss.model_copy(update=weights)
 
 
 def first_picture(init: str, photo: Tensor) -> Tensor:
@@ -150,20 +169,20 @@ def first_picture(init: str, photo: Tensor) -> Tensor:
         return photo
     if init == "noise":
         return torch.rand_like(photo)
-    return read_picture(Path(str(init))).image[None]
+    return read_picture(Path(init)).image[None]
 
 
-def objectives(config: DictConfig, scales: Sequence[int]) -> list[PerceptualLoss]:
-    """The objective at each scale of the groups `loss` and `style`.
+def objectives(loss: LossSettings, painting: StyleSettings, scales: Sequence[int]) -> list[PerceptualLoss]:
+    """The objective at each scale, fast on this machine.
 
     The painting is read at `style.size` pixels for the last and shrinks with the photograph for the others, so that
     strokes keep their place; a bundled painting shrinks to the nearest size that it was read at.
     """
-    sizes = [max(SMALLEST_SIDE, round(config.style.size * scale / scales[-1])) for scale in scales]
-    if not config.style.image:
-        known = {size for sizes in bundled_style(config.style.name).grams.values() for size in sizes}
+    sizes = [max(SMALLEST_SIDE, round(painting.size * scale / scales[-1])) for scale in scales]
+    if not painting.image:
+        known = {size for sizes in bundled_style(painting.name).grams.values() for size in sizes}
         sizes[:-1] = [min(known, key=lambda one: abs(one - size)) for size in sizes[:-1]]
-    return [fast_on_cpu(loss) for loss in load_objectives(config.loss, config.style, sizes)[1]]
+    return [fast_on_cpu(each) for each in load_objectives(loss, painting, sizes)[1]]
 
 
 def animated(frames: list[Image.Image]) -> bytes:

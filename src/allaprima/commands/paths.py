@@ -4,28 +4,35 @@ import glob
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from omegaconf import DictConfig, OmegaConf
-
+from allaprima.commands.groups import StyleSettings
 from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
 from allaprima.errors import UserError
 from allaprima.media.images import WRITE_OPTIONS
 from allaprima.networks.files import network_path
 
 
-def chosen_network(config: DictConfig) -> Path:
+class NamesNetwork(Protocol):
+    """Settings of a command that uses a trained network."""
+
+    style: StyleSettings
+    model: str | None
+
+
+def chosen_network(settings: NamesNetwork) -> Path:
     """The file of the network that a command's `model`, or else its `style`, names.
 
     Raises:
         UserError: there is no such file, or a painting is given in the place of a network.
     """
-    if config.style.image and not config.model:
+    if settings.style.image and not settings.model:
         raise UserError("style.image needs training first: train.py style.image=PICTURE, then model= what it wrote")
-    return network_path(config.model or config.style.name)
+    return network_path(settings.model or settings.style.name)
 
 
-def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
-    """The files meant by a path, a folder, a pattern or a list of these, each with its place below what was named.
+def find_inputs(given: Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
+    """The files meant by paths, folders and patterns, each with its place below what was named.
 
     What stands in the folder `output` is no input when a folder around it is named, or a pattern that begins there.
 
@@ -36,7 +43,7 @@ def find_inputs(given: str | Sequence[str] | None, output: Path) -> list[tuple[P
         photo = packaged_photos(STARTER_VALIDATION)[0]
         return [(photo, Path(photo.name))]
     found: dict[Path, Path] = {}
-    for name in map(str, given if OmegaConf.is_list(given) else [given]):
+    for name in given:
         if not name:
             raise UserError("input= is empty: name a file, a folder or a pattern")
         path = Path(name)

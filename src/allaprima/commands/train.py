@@ -1,52 +1,61 @@
 """One training run from its configuration: a folder, a painting, an objective, a network, a trainer."""
 
+import dataclasses
 import hashlib
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pydantic import AfterValidator
 from pytorch_lightning.callbacks import Callback
-from torch import nn
 
-from allaprima.commands.checks import (
-    SMALLEST_SIDE,
-    check_names,
-    check_number,
-    check_seed,
-    check_switch,
-    check_whole,
+from allaprima.commands.groups import (
+    DataSettings,
+    LoggerSettings,
+    LossSettings,
+    NetworkSettings,
+    OptimizerSettings,
+    StyleSettings,
+    TrainerSettings,
 )
-from allaprima.commands.objective import check_objective, load_objective, load_several
+from allaprima.commands.objective import load_objective, load_several
+from allaprima.commands.settings import Number, Seed, Settings, Text, Texts, once
 from allaprima.data.module import Photographs
 from allaprima.errors import UserError, typed
 from allaprima.hardware import fastest_precision, keep_freed_memory
 from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.style import Style
 from allaprima.media.files import write_atomically
+from allaprima.networks.metadata import Metadata
 from allaprima.training.distillation import load_teacher, weights_sha256
 from allaprima.training.initialization import initial_network, new_network
-from allaprima.training.module import StyleTransfer
+from allaprima.training.module import Optimizer, StyleTransfer, Teacher
 from allaprima.training.runs import LAST, NETWORKS, find_checkpoint, new_folder
 from allaprima.training.trainer import make_loggers, make_trainer, quiet_lightning
 
-SMALLEST_NUMBERS = {
-    "network.width": 1,
-    "network.blocks": 0,
-    "data.size": SMALLEST_SIDE,
-    "data.validation_size": SMALLEST_SIDE,
-    "data.validation_photos": 1,
-    "data.batch_size": 1,
-    "data.workers": 0,
-    "trainer.max_steps": 1,
-    "trainer.val_every": 1,
-    "optimizer.warmup_steps": 0,
-}
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
+class TrainSettings(Settings):
+    """`configs/train.yaml`."""
+
+    style: StyleSettings
+    network: NetworkSettings
+    loss: LossSettings
+    data: DataSettings
+    trainer: TrainerSettings
+    logger: LoggerSettings
+    optimizer: OptimizerSettings
+    seed: Seed
+    styles: Annotated[Texts, AfterValidator(once)] | None
+    init: Text
+    teacher: Text | None
+    teacher_weight: Number | None
+    resume: Text | None
+    runs: Text
 
 
 def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
@@ -62,59 +71,74 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     Raises:
         UserError: anything in the configuration that cannot be done as it stands.
     """
-    check_settings(config)
+    settings = TrainSettings.read(config)
+    check_devices(settings.trainer)
     keep_freed_memory()
     quiet_lightning()
-    pl.seed_everything(config.seed, verbose=False)
-    style, losses = training_objectives(config)
-    teacher = load_teacher(config.teacher, style) if config.teacher else None
-    data = Photographs(seed=config.seed, **config.data)
-    metadata, settings = described(config, style, losses), comparable_settings(config, teacher, data)
-    checkpoint = find_checkpoint(config.resume, Path(str(config.runs)), metadata, settings)
-    network = OmegaConf.to_container(config.network)
+    pl.seed_everything(settings.seed, verbose=False)
+    style, losses = training_objectives(settings)
+    teacher = teacher_of(settings, style, losses) if settings.teacher else None
+    data = Photographs(seed=settings.seed, **settings.data.asdict())
+    metadata, shared = described(settings, style, losses), comparable_settings(settings, teacher, data)
+    runs = Path(settings.runs)
+    checkpoint = find_checkpoint(settings.resume, runs, metadata, shared)
     if checkpoint:
         folder, start = checkpoint.parents[1], "where it stopped"
-        begun = new_network(network, config.styles)
+        network = new_network(settings.network.asdict(), settings.styles)
     else:
-        begun, ancestor = initial_network(network, config.styles, config.init, style.name)
-        metadata["init"], start = ancestor, beginning(ancestor)
-        folder = new_folder(Path(str(config.runs)), style.name)
+        network, ancestor = initial_network(settings.network.asdict(), settings.styles, settings.init, style.name)
+        metadata, start = dataclasses.replace(metadata, init=ancestor), beginning(ancestor)
+        folder = new_folder(runs, style.name)
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
-    distance = config.loss.content_distance
-    module = StyleTransfer(begun, losses, metadata, settings, distance, **config.optimizer, teacher=teacher)
-    loggers = make_loggers(**config.logger, folder=folder, style=style.name)
-    own = {"max_steps": settings["max_steps"], "precision": settings["precision"]}
-    trainer = make_trainer(OmegaConf.to_container(config.trainer) | own, folder, loggers, callbacks)
-    print(f"training {style.title} ({style.artist}) from {start} in {folder}, computing in {trainer.precision}")
-    fit(trainer, module, data, checkpoint, folder, config.trainer.val_every)
+    distance, optimizer = settings.loss.content_distance, Optimizer(**settings.optimizer.asdict())
+    module = StyleTransfer(network, losses, metadata, shared, distance, optimizer, teacher)
+    loggers = make_loggers(**settings.logger.asdict(), folder=folder, style=style.name)
+    own = {"max_steps": shared["max_steps"], "precision": shared["precision"]}
+    trainer = make_trainer(settings.trainer.asdict() | own, folder, loggers, callbacks)
+    print(f"training {style} from {start} in {folder}, computing in {trainer.precision}")
+    fit(trainer, module, data, checkpoint, folder, settings.trainer.val_every)
     path = folder / NETWORKS / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         finish(module, path)
     return path
 
 
-def described(config: DictConfig, style: Style, losses: Mapping[str, PerceptualLoss]) -> dict[str, Any]:
+def described(settings: TrainSettings, style: Style, losses: Mapping[str, PerceptualLoss]) -> Metadata:
     """What a checkpoint and the network's file say of themselves."""
-    return {
-        "network": OmegaConf.to_container(config.network),
-        "style": {name: getattr(style, name) for name in ("name", "title", "artist", "year", "source", "sha256")},
-        "style_size": config.style.size,
-        "styles": list(losses) if config.styles else None,
-        "loss_network": next(iter(losses.values())).vgg.identity,
-        "loss": OmegaConf.to_container(config.loss, resolve=True),
-        "teacher": Path(str(config.teacher)).stem if config.teacher else None,
-    }
+    return Metadata(
+        network=settings.network.asdict(),
+        style=style.painting,
+        style_size=settings.style.size,
+        styles=list(losses) if settings.styles else None,
+        loss_network=next(iter(losses.values())).vgg.identity,
+        loss=settings.loss.asdict(),
+        teacher=Path(settings.teacher).stem if settings.teacher else None,
+    )
 
 
-def comparable_settings(config: DictConfig, teacher: nn.Module | None, data: Photographs) -> dict[str, Any]:
+def teacher_of(settings: TrainSettings, style: Style, losses: Mapping[str, PerceptualLoss]) -> Teacher:
+    """The network to learn from; the objective begins with the content weight that its training was led to.
+
+    Raises:
+        UserError: there is no such network, or it paints another painting.
+    """
+    network, metadata = load_teacher(settings.teacher, style)
+    loss = losses[style.name]
+    loss.content_weight = metadata.content_weights.get(style.name, loss.content_weight)
+    return Teacher(network, settings.teacher_weight)
+
+
+def comparable_settings(settings: TrainSettings, teacher: Teacher | None, data: Photographs) -> dict[str, Any]:
     """What else a run must have in common with the one that it resumes."""
-    groups = {name: OmegaConf.to_container(config[name]) for name in ("data", "optimizer")}
-    return groups | {
-        "max_steps": steps(config.trainer),
-        "devices": config.trainer.devices,
-        "seed": config.seed,
-        "precision": precision(config),
-        "teacher_sha256": weights_sha256(teacher) if teacher else None,
+    return {
+        "data": settings.data.asdict(),
+        "optimizer": settings.optimizer.asdict(),
+        "max_steps": steps(settings.trainer),
+        "devices": settings.trainer.devices,
+        "seed": settings.seed,
+        "precision": precision(settings.trainer),
+        "teacher_sha256": weights_sha256(teacher.network) if teacher else None,
+        "teacher_weight": settings.teacher_weight,
         "photographs": len(data.photos),
     }
 
@@ -153,68 +177,41 @@ def finish(module: StyleTransfer, path: Path) -> None:
     print(f"paint with it: python scripts/infer.py {typed('model', path)} input=PHOTO")
 
 
-def check_settings(config: DictConfig) -> None:
-    """Raises UserError for a setting that no run can work with."""
-    for name, least in SMALLEST_NUMBERS.items():
-        check_whole(config, name, least)
-    if config.network.get("hidden") is not None:  # as many as `width` where it is
-        check_whole(config, "network.hidden", least=1)
-    check_seed(config)
-    check_objective(config)
-    if config.loss.content_distance is not None:
-        check_number(config, "loss.content_distance")
-    if config.styles is not None:
-        check_names(config, "styles")
-    check_number(config, "network.grain")
-    check_number(config, "network.painting_grain")
-    check_number(config, "optimizer.learning_rate")
-    for name in ("decay_share", "average_decay"):
-        check_number(config, f"optimizer.{name}", most=1)
-    check_number(config, "data.leaves_share", most=1)
-    for name in ("csv", "wandb"):
-        check_switch(config, f"logger.{name}")
-    if config.trainer.precision not in PRECISIONS:
-        raise UserError(f"trainer.precision={config.trainer.precision}: take one of {', '.join(PRECISIONS)}")
-    if config.trainer.accelerator not in ("cpu", "gpu"):
-        raise UserError(f"trainer.accelerator={config.trainer.accelerator}: take cpu or gpu")
-    if config.trainer.accelerator == "gpu":
-        if not torch.cuda.is_available():
-            raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
-        if config.trainer.devices != -1:
-            check_whole(config, "trainer.devices", least=1, most=torch.cuda.device_count())
-    else:
-        check_whole(config, "trainer.devices", least=1)
+def check_devices(trainer: TrainerSettings) -> None:
+    """Raises UserError for devices that are not here."""
+    if trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
+    most = torch.cuda.device_count() if trainer.accelerator == "gpu" else math.inf
+    if (trainer.devices != -1 and not 1 <= trainer.devices <= most) or (trainer.devices == -1 and most == math.inf):
+        raise UserError(f"trainer.devices={trainer.devices}: give a number of devices that are here")
 
 
-def training_objectives(config: DictConfig) -> tuple[Style, dict[str, PerceptualLoss]]:
+def training_objectives(settings: TrainSettings) -> tuple[Style, dict[str, PerceptualLoss]]:
     """What a run is of, and the objective towards each of its paintings, by name: one, or those of `styles`.
 
     Raises:
-        UserError: a painting and the loss network do not go together, or a painting is named twice.
+        UserError: a painting and the loss network do not go together.
     """
-    if not config.styles:
-        style, loss = load_objective(config.loss, config.style)
+    if not settings.styles:
+        style, loss = load_objective(settings.loss, settings.style)
         return style, {style.name: loss}
-    styles, losses = load_several(config.loss, config.styles, config.style.size)
-    named = {style.name: loss for style, loss in zip(styles, losses, strict=True)}
-    if len(named) < len(styles):
-        raise UserError(f"styles={config.styles}: name each painting once")
-    return several(styles), named
+    styles, losses = load_several(settings.loss, settings.styles, settings.style.size)
+    return several(styles), {style.name: loss for style, loss in zip(styles, losses, strict=True)}
 
 
 def several(styles: Sequence[Style]) -> Style:
     """Several paintings under one name, `base`."""
     digest = hashlib.sha256("".join(style.sha256 for style in styles).encode()).hexdigest()
-    return Style("base", f"{len(styles)} paintings", "several painters", "", "", digest, {})
+    title = f"{len(styles)} paintings"
+    return Style(name="base", title=title, artist="several painters", year="", source="", sha256=digest, grams={})
 
 
-def steps(trainer: DictConfig) -> int:
+def steps(trainer: TrainerSettings) -> int:
     """Steps of a run, in each of which every device takes a batch: `trainer.max_steps` is how many one alone takes."""
     devices = torch.cuda.device_count() if trainer.devices == -1 else trainer.devices
     return math.ceil(trainer.max_steps / devices)
 
 
-def precision(config: DictConfig) -> str:
+def precision(trainer: TrainerSettings) -> str:
     """The number type of the computation, as Lightning calls it."""
-    chosen = config.trainer.precision
-    return fastest_precision(config.trainer.accelerator) if chosen == "auto" else chosen
+    return fastest_precision(trainer.accelerator) if trainer.precision == "auto" else trainer.precision

@@ -113,7 +113,7 @@ class Photographs(pl.LightningDataModule):
             print(f"{unreadable} of {len(held_out)} validation photographs cannot be read and are left out")
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of ((B, 3, size, size), skipped counts), from where the run stands to its last step."""
+        """`Batch`es from where the run stands to its last step."""
         trainer = self.trainer
         return self.batches(trainer.global_step, trainer.max_steps, trainer.global_rank, trainer.world_size)
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -101,6 +102,18 @@ def random_square(rng: Generator, photo: Image.Image, size: int) -> Image.Image:
     return ImageOps.mirror(square) if rng.random() < 0.5 else square
 
 
+class Batch(NamedTuple):
+    """What a training step takes; a single sample is the same without the first dimension.
+
+    Attributes:
+        photos: (B, 3, size, size) in [0, 1].
+        skipped: (B,), how many unreadable photographs were passed over to find each.
+    """
+
+    photos: Tensor
+    skipped: Tensor | int
+
+
 class TrainingSamples(Dataset):
     """Sample i is a function of the seed and i alone, so a resumed run sees what an uninterrupted one would.
 
@@ -115,11 +128,11 @@ class TrainingSamples(Dataset):
     def __init__(self, photos: Sequence[Path], leaves_share: float, size: int, seed: int) -> None:
         self.photos, self.leaves_share, self.size, self.seed = photos, leaves_share, size, seed
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """(3, size, size) in [0, 1], and how many unreadable photographs were passed over to find it."""
+    def __getitem__(self, index: int) -> Batch:
+        """A sample. Raises ImageError where there are no photographs to be read."""
         rng = np.random.default_rng((self.seed, index))
         if rng.random() < self.leaves_share:
-            return to_tensor(draw_leaves(rng, self.size)), 0
+            return Batch(to_tensor(draw_leaves(rng, self.size)), 0)
         epoch, place = divmod(index, len(self.photos))
         path = self.photos[np.random.default_rng((self.seed, epoch)).permutation(len(self.photos))[place]]
         for skipped in range(MOST_SKIPS):
@@ -128,7 +141,7 @@ class TrainingSamples(Dataset):
             except ImageError:
                 path = self.photos[rng.integers(len(self.photos))]
                 continue
-            return to_tensor(random_square(rng, photo, self.size)), skipped
+            return Batch(to_tensor(random_square(rng, photo, self.size)), skipped)
         raise ImageError(f"{MOST_SKIPS} photographs in a row could not be read, {path} the last of them")
 
 

@@ -58,15 +58,15 @@ def by_size(races: Sequence[Race]) -> dict[int, list[Race]]:
     return {size: [race for race in races if race.size == size] for size in sizes}
 
 
-def worth(painted: Painted, descent: Descent) -> int:
+def equivalent_iterations(painted: Painted, descent: Descent) -> int:
     """Iterations after which the optimizer is as good as the network; all it was allowed if it never is."""
     overtaken = (number for number, terms in enumerate(descent.terms) if terms.total <= painted.terms.total)
     return next(overtaken, descent.allowed)
 
 
-def median_worth(races: Sequence[Race], network: str, start: str) -> tuple[float, int, int]:
+def median_equivalent(races: Sequence[Race], network: str, start: str) -> tuple[float, int, int]:
     """Median, least and most over races of the iterations that a network is worth."""
-    values = [worth(race.networks[network], race.optimizer[start]) for race in races]
+    values = [equivalent_iterations(race.networks[network], race.optimizer[start]) for race in races]
     return statistics.median(values), min(values), max(values)
 
 
@@ -98,7 +98,7 @@ def race(
         watch: called after every iteration.
     """
     photo = validation_squares([path], size)
-    content = loss.content_features(photo.contiguous(memory_format=torch.channels_last))
+    content = loss.content_features(photo)
     networks = {name: painted_by(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
     descents = {}
     for name, start in starts.items():
@@ -130,4 +130,4 @@ def painted_by(stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content:
 @torch.no_grad()
 def measured(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> Terms:
     """The objective of a picture, (1, 3, H, W) in [0, 1], and its terms, as numbers."""
-    return loss(picture.contiguous(memory_format=torch.channels_last), content).numbers()
+    return loss(picture, content).numbers()

@@ -15,13 +15,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from allaprima.evaluation.comparison import Descent, Race, by_size, median_gain, median_worth
+from allaprima.evaluation.comparison import Descent, Race, by_size, median_equivalent, median_gain
 from allaprima.evaluation.figures import delta_figure, encoded, gram_figure, picture_table
 from allaprima.hardware import fastest_precision, processor_name
 from allaprima.losses.perceptual import Terms
 from allaprima.losses.style import Style
 from allaprima.media.files import write_atomically
 from allaprima.media.images import to_image
+from allaprima.networks.metadata import Metadata
 
 START_LABELS = {"noise": "from noise", "photo": "from the photograph"}
 COLORS = {"noise": "tab:blue", "photo": "tab:green"}
@@ -43,7 +44,7 @@ class Evidence:
     """
 
     style: Style
-    metadata: dict[str, Any]
+    metadata: Metadata
     engine: str
     races: Sequence[Race]
     shown: Sequence[int]
@@ -64,7 +65,7 @@ def write_page(path: Path, evidence: Evidence) -> None:
         networks=list(evidence.races[0].networks),
         start_labels=START_LABELS,
         start=next(iter(evidence.races[0].optimizer)),
-        worth=worth_rows(sizes),
+        equivalent=equivalent_rows(sizes),
         times=time_rows(sizes, evidence.shown),
         shown=evidence.shown,
         deltas=plot_uri(delta_figure(evidence.deltas)),
@@ -97,13 +98,13 @@ def described(race: Race) -> dict[str, Any]:
     }
 
 
-def worth_rows(sizes: Mapping[int, Sequence[Race]]) -> list[dict[str, Any]]:
+def equivalent_rows(sizes: Mapping[int, Sequence[Race]]) -> list[dict[str, Any]]:
     """Per network, size and start, the median and range of the iterations that the network is worth."""
     rows = []
     for size, races in sizes.items():
         for network in races[0].networks:
             for start, descent in races[0].optimizer.items():
-                median, least, most = median_worth(races, network, start)
+                median, least, most = median_equivalent(races, network, start)
                 row = {"network": network, "size": size, "start": START_LABELS[start], "of": descent.allowed}
                 rows.append(
                     row

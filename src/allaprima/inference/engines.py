@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from allaprima.errors import UserError
 from allaprima.hardware import fastest_precision
 
 # OpenVINO and NNCF tell Google Analytics of every use, from processes that start while pictures are computed and slow
@@ -25,14 +26,14 @@ FEW = 3  # pictures with a short side of 1024 pixels, below which OpenVINO's sta
 EXAMPLE = torch.full((2, 3, 65, 66), 0.5)
 
 
-def torch_engine(network: nn.Module) -> Paint:
-    """PyTorch, in bfloat16 where the processor computes in it."""
-    network = network.to(memory_format=torch.channels_last)
-    native = fastest_precision("cpu") == "bf16-mixed"
+def torch_engine(network: nn.Module, device: str = "cpu") -> Paint:
+    """PyTorch on one of its devices, in bfloat16 where that computes in it."""
+    network = network.to(device, memory_format=torch.channels_last)
+    native = fastest_precision(device) == "bf16-mixed"
 
     def paint(photos: Tensor) -> Tensor:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=native):
-            return network(photos)
+        with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=native):
+            return network(photos.to(device)).cpu()
 
     return paint
 
@@ -53,7 +54,7 @@ def openvino_model(network: nn.Module) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what PyTorch says of the way in which OpenVINO reads a network
-        model = openvino.convert_model(network.eval(), example_input=EXAMPLE, input=[-1, 3, -1, -1])
+        model = openvino.convert_model(network, example_input=EXAMPLE, input=[-1, 3, -1, -1])
     model.inputs[0].tensor.set_names({INPUT})
     model.outputs[0].tensor.set_names({OUTPUT})
     return model
@@ -97,7 +98,7 @@ def onnx_bytes(network: nn.Module, properties: Mapping[str, str] | None = None) 
     """A network as an ONNX file with such properties, for any batch and any size."""
     sides = {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}
     program = torch.onnx.export(
-        network.eval(),
+        network.eval(),  # which PyTorch asks for; it changes nothing here
         (EXAMPLE,),
         dynamo=True,
         dynamic_shapes=(sides,),
@@ -142,6 +143,29 @@ def by_speed() -> list[str]:
     if fastest_precision("cpu") == "bf16-mixed":  # in which ONNX Runtime does not compute
         return ["openvino", "torch", "onnxruntime"]
     return ["openvino", "onnxruntime", "torch"]
+
+
+def ready(network: nn.Module, engine: str, device: str) -> Paint:
+    """A network as an engine computes it.
+
+    Args:
+        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
+        engine: a name in `ENGINES`.
+        device: cpu, or for PyTorch cuda or mps.
+
+    Raises:
+        UserError: there is no such engine, it is not installed, or it computes on a processor alone.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"engine={engine}: take one of auto, {', '.join(ENGINES)}")
+    make, packages = ENGINES[engine]
+    if missing := not_installed(packages):
+        raise UserError(f"engine={engine} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+    if engine == "torch":
+        return torch_engine(network, device)
+    if device != "cpu":
+        raise UserError(f"engine={engine} computes on a processor alone: give device=cpu, or engine=torch")
+    return make(network)
 
 
 def fastest_engine() -> str:

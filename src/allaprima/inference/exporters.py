@@ -1,9 +1,7 @@
 """Networks as files for other programs: ONNX and OpenVINO, checked against PyTorch before they are written."""
 
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +17,16 @@ from allaprima.inference.engines import (
 )
 from allaprima.inference.quantization import int8_model
 from allaprima.media.files import write_atomically
+from allaprima.networks.metadata import Metadata
 
 LEAST_DECIBELS, LEAST_DECIBELS_INT8 = 40, 32
 
 
 def write_onnx(
-    folder: Path, name: str, network: nn.Module, metadata: dict[str, Any], photos: list[Tensor]
+    folder: Path, name: str, network: nn.Module, metadata: Metadata, photos: list[Tensor]
 ) -> tuple[Path, float]:
     """Write NAME.onnx, the metadata among its properties; return its path and the least PSNR in decibels."""
-    content = onnx_bytes(network, {"allaprima": json.dumps(metadata)})
+    content = onnx_bytes(network, {"allaprima": metadata.as_json()})
     decibels = least_psnr(onnx_session(content), network, photos)
     path = folder / f"{name}.onnx"
     write_atomically(path, content)
@@ -35,7 +34,7 @@ def write_onnx(
 
 
 def write_openvino(
-    folder: Path, name: str, network: nn.Module, metadata: dict[str, Any], photos: list[Tensor], int8: bool
+    folder: Path, name: str, network: nn.Module, metadata: Metadata, photos: list[Tensor], int8: bool
 ) -> tuple[Path, float]:
     """Write NAME.xml and NAME.bin, the metadata as runtime information; return the first and the least PSNR.
 
@@ -47,7 +46,7 @@ def write_openvino(
     import openvino
 
     model = int8_model(network) if int8 else openvino_model(network)
-    model.set_rt_info(json.dumps(metadata), "allaprima")
+    model.set_rt_info(metadata.as_json(), "allaprima")
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "network.xml"
         openvino.save_model(model, file, compress_to_fp16=True)
@@ -67,7 +66,7 @@ def least_psnr(paint: Paint, network: nn.Module, photos: list[Tensor], int8: boo
         RuntimeError: in float32 it paints something else.
     """
     with torch.inference_mode():
-        least = torch.tensor([psnr(paint(photo), network.eval()(photo)) for photo in photos]).min().item()
+        least = torch.tensor([psnr(paint(photo), network(photo)) for photo in photos]).min().item()
     if int8 and not least >= LEAST_DECIBELS_INT8:
         raise UserError(f"int8 is too coarse for this network, its pictures reach {least:.0f} dB: leave out int8=true")
     if not int8 and not least >= LEAST_DECIBELS:

@@ -1,92 +1,150 @@
 """A trained network, ready for use: load it, call it with a picture."""
 
+import dataclasses
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from allaprima.errors import UserError
-from allaprima.inference.engines import ENGINES, fastest_engine, missing_packages
-from allaprima.media.images import at_short_side, resized, to_image, to_tensor, upright
+from allaprima.hardware import chosen_device
+from allaprima.inference.engines import fastest_engine, ready
+from allaprima.media.images import at_short_side, open_upright, resized, to_image, to_tensor, upright
 from allaprima.networks.files import load_network
+from allaprima.networks.metadata import Metadata
 
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
+Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
+
 
 class Stylizer:
-    """Paints pictures with one trained network: `Stylizer.load("kandinsky")(image)`.
+    """Paints pictures with one trained network: `Stylizer.load("kandinsky")("photo.jpg").save("painted.jpg")`.
 
     Args:
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         metadata: what the network's file says of itself.
-        engine: the name of what computes the network, see `inference.engines`; the fastest that is installed if None.
+        engine: what computes the network, a name in `inference.engines.ENGINES`; `auto`: the fastest that is installed.
+        device: `cpu`, `cuda` or `mps`; `auto`: a GPU where there is one.
 
     Raises:
-        UserError: there is no such engine, or it is not installed.
+        UserError: there is no such engine or device, or the engine is not installed.
     """
 
-    def __init__(self, network: nn.Module, metadata: dict[str, Any], engine: str | None = None) -> None:
+    def __init__(self, network: nn.Module, metadata: Metadata, engine: str = "auto", device: str = "auto") -> None:
         self.network = network.eval().requires_grad_(False)
         self.metadata = metadata
-        self.engine = engine or fastest_engine()
-        if self.engine not in ENGINES:
-            raise UserError(f"engine={engine}: take one of {', '.join(ENGINES)}")
-        if missing := missing_packages(self.engine):
-            raise UserError(f"engine={engine} needs {', '.join(missing)}: pip install {' '.join(missing)}")
-        self._engine = ENGINES[self.engine][0](self.network)
+        self.device = "cpu" if device == "auto" and engine not in ("auto", "torch") else chosen_device(device)
+        self.engine = engine
+        if engine == "auto":
+            self.engine = fastest_engine() if self.device == "cpu" else "torch"
+        self._paint = ready(self.network, self.engine, self.device)
 
     @classmethod
-    def load(cls, name: str | Path, engine: str | None = None) -> "Stylizer":
-        """Load a network as `load_network` does. Raises UserError too for one of several paintings."""
-        network, metadata = load_network(name)
-        if metadata.get("styles"):
-            raise UserError(f"{name} is of {metadata['style']['title']}, to train from: train.py init={name}")
-        return cls(network, metadata, engine)
+    def load(cls, name: str | Path, style: str | None = None, engine: str = "auto", device: str = "auto") -> "Stylizer":
+        """Load a bundled network, by its name, or any other, by its path.
 
-    @torch.inference_mode()
+        Args:
+            name: what `load_network` takes.
+            style: of a network for several paintings, the name of one; others have but one.
+            engine, device: see `Stylizer`.
+
+        Raises:
+            UserError: there is no such network, or it has no such painting.
+        """
+        network, metadata = load_network(name)
+        if metadata.styles:
+            if style not in metadata.styles:
+                styles = ", ".join(metadata.styles)
+                raise UserError(f"{name} is of {metadata.style.title}: give style=, one of {styles}")
+            network = network.single(style)
+            metadata = dataclasses.replace(
+                metadata, style=dataclasses.replace(metadata.style, name=style, title=style, artist=""), styles=None
+            )
+        return cls(network, metadata, engine, device)
+
+    @torch.no_grad()
     def __call__(
         self,
-        image: Tensor | Image.Image,
+        image: Picture | str | os.PathLike[str],
         strength: float = 1.0,
         preserve_color: bool = False,
         size: int | None = None,
-    ) -> Tensor | Image.Image:
+    ) -> Picture:
         """Paint one picture, or a batch of them.
 
         Args:
-            image: (3, H, W) or (B, 3, H, W), sRGB in [0, 1], or a Pillow image of any mode, which is turned upright
-                and keeps its transparency.
+            image: a tensor, (3, H, W) or (B, 3, H, W), sRGB in [0, 1]; an array, (H, W, 3) or (H, W, 4), of bytes or
+                in [0, 1]; a Pillow image of any mode, which is turned upright; or the path of a picture file.
+                Transparency is kept.
             strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
             preserve_color: take the luminance from the pastiche and the colour from the photograph.
             size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
 
         Returns:
-            The pastiche, of the kind and size of `image`.
+            The pastiche, of the kind and size of `image`; of a path a Pillow image.
 
         Raises:
-            UserError: a strength or size out of its range, or a tensor of another shape or type.
+            ImageError: there is no such picture file, or it cannot be read.
+            TypeError: `image` is none of these, or `size` is no whole number.
+            ValueError: a shape, or a value, out of its range.
         """
-        if not 0 <= strength <= 1:
-            raise UserError(f"strength={strength}: give a number from 0 (the photograph) to 1 (the pastiche)")
-        if size is not None and size < 1:
-            raise UserError(f"size={size}: give the short side in pixels, 1 or more")
+        check_options(strength, size)
+        options = strength, preserve_color, size
+        if isinstance(image, str | os.PathLike):
+            image = open_upright(Path(image))
         if isinstance(image, Image.Image):
             pixels = to_tensor(upright(image))
-            painted = self(pixels[:3], strength, preserve_color, size)
-            return to_image(torch.cat([painted, pixels[3:]]))
-        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
-            raise UserError(
-                f"a tensor of {tuple(image.shape)}, {image.dtype}: give (3, H, W) or (B, 3, H, W), in [0, 1]"
-            )
+            return to_image(torch.cat([self(pixels[:3], *options), pixels[3:]]))
+        if isinstance(image, np.ndarray):
+            return self._array(image, options)
+        if not isinstance(image, Tensor):
+            raise TypeError(f"{type(image).__name__}: give a tensor, an array, a Pillow image, or a picture's path")
+        check_pixels(image)
         photos = (image if image.ndim == 4 else image[None]).float()
-        pastiches = resized(self._engine(at_short_side(photos, size) if size else photos), photos.shape[-2:])
+        pastiches = self._pastiches(photos.cpu(), *options).to(image.device, image.dtype)
+        return pastiches if image.ndim == 4 else pastiches[0]
+
+    def _array(self, image: np.ndarray, options: Any) -> np.ndarray:
+        if image.ndim != 3 or image.shape[2] not in (3, 4):
+            raise ValueError(f"an array of {image.shape}: give (H, W, 3) or (H, W, 4)")
+        if image.dtype == np.uint8:
+            return np.asarray(self(Image.fromarray(image), *options))
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        return torch.cat([self(pixels[:3], *options), pixels[3:]]).permute(1, 2, 0).numpy()
+
+    def _pastiches(self, photos: Tensor, strength: float, preserve_color: bool, size: int | None) -> Tensor:
+        pastiches = resized(self._paint(at_short_side(photos, size) if size else photos), photos.shape[-2:])
         if preserve_color:
             pastiches = with_colors_of(photos, pastiches)
-        blended = torch.lerp(photos, pastiches, strength).contiguous().to(image.dtype)
-        return blended if image.ndim == 4 else blended[0]
+        return torch.lerp(photos, pastiches, strength).contiguous()
+
+
+def check_options(strength: float, size: int | None) -> None:
+    """Raises ValueError or TypeError for a strength or a size that cannot be."""
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength={strength}: give a number from 0 (the photograph) to 1 (the pastiche)")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        raise TypeError(f"size={size!r}: give the short side in pixels, a whole number")
+    if size is not None and size < 1:
+        raise ValueError(f"size={size}: give the short side in pixels, 1 or more")
+
+
+def check_pixels(image: Tensor) -> None:
+    """Raises ValueError or TypeError for a tensor that is not (3, H, W) or (B, 3, H, W), sRGB in [0, 1]."""
+    wanted = "give (3, H, W) or (B, 3, H, W), in [0, 1]"
+    if not image.is_floating_point():
+        raise TypeError(f"a tensor of {image.dtype}: {wanted}, floating point")
+    if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.numel():
+        raise ValueError(f"a tensor of {tuple(image.shape)}: {wanted}")
+    least, most = image.min().item(), image.max().item()
+    if not -0.1 <= least <= most <= 1.1:  # a little beyond is what resizing leaves; of NaN neither holds
+        raise ValueError(f"values from {least:g} to {most:g}: {wanted}")
 
 
 def with_colors_of(photos: Tensor, pastiches: Tensor) -> Tensor:

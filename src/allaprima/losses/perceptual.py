@@ -201,3 +201,7 @@ class PerceptualLoss(nn.Module):
             tv_term = tv_term / pastiches[0].numel()
         total = self.content_weight * content_term + self.style_weight * style_term + self.tv_weight * tv_term
         return Terms(total, content_term, style_term, tv_term)
+
+    def between(self, pastiches: Tensor, photos: Tensor) -> Terms:
+        """The objective of `pastiches` of `photos`, (B, 3, H, W) in [0, 1] both."""
+        return self(pastiches, self.content_features(photos))

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -20,27 +20,24 @@ from allaprima.losses.vgg import VGG
 from allaprima.media.bundled import bundled_file, bundled_names
 from allaprima.media.files import fetch_picture, on_the_web, without_secrets, write_atomically
 from allaprima.media.images import open_upright, to_tensor
+from allaprima.media.painting import Painting
 
 
-@dataclass(frozen=True)
-class Style:
+@dataclass(frozen=True, kw_only=True)
+class Style(Painting):
     """A painting, ready to train towards.
 
     Attributes:
-        name: what its network will be called.
-        title, artist, year, source: of the painting; source is a public address or a file's name.
-        sha256: of the picture file it was read from, in hexadecimal.
         grams: per loss network (`VGGWeights.identity`), size (short side of the painting in pixels) and layer,
             (C, C) float32 over H W.
     """
 
-    name: str
-    title: str
-    artist: str
-    year: str
-    source: str
-    sha256: str
     grams: Mapping[str, Mapping[int, Mapping[str, Tensor]]] = field(repr=False)
+
+    @property
+    def painting(self) -> Painting:
+        """What is known of it, without its Gram matrices."""
+        return Painting(**{item.name: getattr(self, item.name) for item in fields(Painting)})
 
     def check_read_with(self, loss_network: str) -> None:
         """Raises UserError unless the painting was read with the loss network whose identity begins so."""
@@ -80,8 +77,7 @@ class Style:
                 for layer, gram in layers.items():
                     key = f"{loss_network}/{size}/{layer}"
                     tensors[key], tensors[f"{key}/lengths"] = _compressed(gram)
-        described = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "grams"}
-        write_atomically(path, save(tensors, {"style": json.dumps(described)}))
+        write_atomically(path, save(tensors, {"style": json.dumps(asdict(self.painting))}))
 
 
 def read_style(path: Path) -> Style:
@@ -172,9 +168,14 @@ def painting_style(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence
     name = picture_name(source)
     address = without_secrets(source) if on_the_web(source) else Path(source).name
     grams = {vgg.identity: read_painting(painting, vgg, layers, sizes)}
-    return Style(name, name, "unknown", "", address, digest, grams)
+    return Style(name=name, title=name, artist="unknown", year="", source=plain(address), sha256=digest, grams=grams)
 
 
 def picture_name(source: str) -> str:
     """What a picture's style and results are called, by its path or web address."""
-    return Path(source.split("?")[0] if on_the_web(source) else source).stem
+    return plain(Path(source.split("?")[0] if on_the_web(source) else source).stem)
+
+
+def plain(text: str) -> str:
+    """A text for a network's metadata, which take no control characters and no interpolations."""
+    return "".join(character if character.isprintable() else "_" for character in text).replace("${", "_{")

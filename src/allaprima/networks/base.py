@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from allaprima.networks.blocks import Grain, Residual
+from allaprima.networks.blocks import Grain, Layers, Residual
 
 CELL = 4  # pixels; both networks work at a quarter of the size
 SPARE = 1  # cells of the margin that are left after the residual blocks, each of which cuts off one
@@ -17,26 +17,32 @@ class Painter(nn.Module):
     it has a margin, a reflection of the picture, of which every residual block cuts off a cell.
 
     Args:
-        layers: (B, 3, h, w) to logits; h and w multiples of 4. In training of the same shape, in painting with a cell
-            less on each side for every residual block among them.
+        layers: (B, 3, h, w) to logits; h and w multiples of 4. On a torus of the same shape, else with a cell less on
+            each side for every residual block among them.
         grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
             `Grain`.
     """
 
-    def __init__(self, layers: nn.Sequential, grain: float, painting_grain: float) -> None:
+    def __init__(self, layers: Layers, grain: float, painting_grain: float) -> None:
         super().__init__()
-        self.grain = Grain(grain, painting_grain) if grain or painting_grain else nn.Identity()
+        self.grain = Grain(grain, painting_grain) if grain or painting_grain else None
         self.layers = layers
         self.margin = CELL * (SPARE + sum(isinstance(layer, Residual) for layer in layers))
 
-    def forward(self, photos: Tensor) -> Tensor:
-        """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1]."""
+    def forward(self, photos: Tensor, training: bool = False) -> Tensor:
+        """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1].
+
+        Args:
+            photos: what to paint.
+            training: as a torus and with new noise, for a network that is still to learn.
+        """
         height, width = photos.shape[-2:]
-        margin, spare = (0, 0) if self.training else (self.margin, CELL * SPARE)
+        margin, spare = (0, 0) if training else (self.margin, CELL * SPARE)
         # By index, since engines that load an exported network know no padding by an amount that depends on the size.
         rows, columns = (reflected(side, margin).to(photos.device) for side in (height, width))
         wider = photos.index_select(2, rows).index_select(3, columns).contiguous(memory_format=torch.channels_last)
-        painted = torch.sigmoid(self.layers(self.grain(wider)).float())
+        noisy = self.grain(wider, training) if self.grain else wider
+        painted = torch.sigmoid(self.layers(noisy, torus=training).float())
         return painted[..., spare : spare + height, spare : spare + width]
 
 

@@ -27,7 +27,7 @@ class InstanceNorm(nn.Module):
 
 
 class Grain(nn.Module):
-    """Adds a noise, as Ulyanov et al. (2016, "Texture Networks") give their networks: (B, 3, H, W) to the same.
+    """Adds input noise, as Ulyanov et al. (2016, "Texture Networks") give their networks: (B, 3, H, W) to the same.
 
     The style term wants brush work in even places too. A network that has no chance to draw on can only repeat itself
     there, which gives grids of dots. In training the noise is new each time, since a network learns to know one that
@@ -35,8 +35,8 @@ class Grain(nn.Module):
     the picture: a photograph is always painted the same way, and a video's still parts stay still.
 
     Args:
-        training: standard deviation in training mode, in the photographs' units.
-        painting: the same in evaluation mode; less than in training keeps more of the photograph.
+        training: standard deviation in training, in the photographs' units.
+        painting: the same in painting; less than in training keeps more of the photograph.
     """
 
     def __init__(self, training: float, painting: float) -> None:
@@ -46,27 +46,36 @@ class Grain(nn.Module):
         noise = np.random.RandomState(0).standard_normal((3, GRAIN_TILE, GRAIN_TILE))
         self.register_buffer("tile", torch.from_numpy(noise).float(), persistent=False)
 
-    def forward(self, photos: Tensor) -> Tensor:
+    def forward(self, photos: Tensor, training: bool) -> Tensor:
         """(B, 3, H, W) to the same."""
-        if self.training:
+        if training:
             return photos + self.training_strength * torch.randn_like(photos)
         rows, columns = (torch.arange(side, device=photos.device) % GRAIN_TILE for side in photos.shape[-2:])
         return photos + self.painting_strength * self.tile.index_select(1, rows).index_select(2, columns)
 
 
+class Layers(nn.Sequential):
+    """Layers one after another; those with a border, `BORDERED`, are told where it comes from."""
+
+    def forward(self, x: Tensor, torus: bool) -> Tensor:
+        """(B, C, H, W) through all layers; `torus`: the picture's opposite sides touch (see `Painter`)."""
+        for layer in self:
+            x = layer(x, torus) if isinstance(layer, BORDERED) else layer(x)
+        return x
+
+
 class PaddedConv(nn.Conv2d):
     """A convolution that keeps the size, but for its stride: (B, C, H, W) to (B, D, H/stride, W/stride).
 
-    In training it takes its padding from the picture's opposite side, as of a torus, in painting by reflection (see
-    `Painter`).
+    On a torus its padding is the picture's opposite side, else a reflection.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, torus: bool) -> Tensor:
         """(B, C, H, W) to (B, D, H/stride, W/stride)."""
-        return F.conv2d(padded(x, self.kernel_size[0] // 2, self.training), self.weight, self.bias, self.stride)
+        return F.conv2d(padded(x, self.kernel_size[0] // 2, torus), self.weight, self.bias, self.stride)
 
 
-class ConvNorm(nn.Sequential):
+class ConvNorm(Layers):
     """Convolution, then instance norm: (B, C, H, W) to (B, D, H/stride, W/stride)."""
 
     def __init__(self, channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
@@ -79,7 +88,7 @@ class ConvNorm(nn.Sequential):
 class Residual(nn.Module):
     """x + f(x), f of two 3x3 convolutions (He et al. 2016), nothing after the sum (Gross and Wilber 2016).
 
-    In painting the second takes no padding, so that a position is lost on each side: a margin that is to be cut off
+    But on a torus the second takes no padding, so that a position is lost on each side: a margin that is to be cut off
     (see `Painter`) costs less and less from block to block. In Johnson et al. (2016, supplement) neither takes any.
 
     Args:
@@ -89,14 +98,14 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(ConvNorm(channels, hidden, 3), nn.ReLU(inplace=True), ConvNorm(hidden, channels, 3))
+        self.body = Layers(ConvNorm(channels, hidden, 3), nn.ReLU(inplace=True), ConvNorm(hidden, channels, 3))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same in training, to (B, C, H - 2, W - 2) in painting."""
-        if self.training:
-            return x + self.body(x)
+    def forward(self, x: Tensor, torus: bool) -> Tensor:
+        """(B, C, H, W) to the same on a torus, else to (B, C, H - 2, W - 2)."""
+        if torus:
+            return x + self.body(x, torus)
         first, rectifier, (second, norm) = self.body
-        return x[..., 1:-1, 1:-1] + norm(F.conv2d(rectifier(first(x)), second.weight))
+        return x[..., 1:-1, 1:-1] + norm(F.conv2d(rectifier(first(x, torus)), second.weight))
 
 
 class ResizeConv(nn.Module):
@@ -109,15 +118,18 @@ class ResizeConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(nn.Conv2d(channels, out_channels, 3, bias=False).weight.detach())
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, torus: bool) -> Tensor:
         """(B, C, H, W) to (B, D, 2H, 2W)."""
-        wider = padded(x, 1, wrapped=True) if self.training else F.pad(x, (1,) * 4, mode="replicate")
+        wider = padded(x, 1, wrapped=True) if torus else F.pad(x, (1,) * 4, mode="replicate")
         return doubled_conv(wider, self.weight)
 
 
 class FewChannelConv(nn.Conv2d):
     """`PaddedConv` to few channels: (B, C, H, W) to (B, D, H, W), H and W even."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, torus: bool) -> Tensor:
         """(B, C, H, W), H and W even, to (B, D, H, W)."""
-        return few_channel_conv(padded(x, self.kernel_size[0] // 2, self.training), self.weight, self.bias)
+        return few_channel_conv(padded(x, self.kernel_size[0] // 2, torus), self.weight, self.bias)
+
+
+BORDERED = (PaddedConv, ConvNorm, Residual, ResizeConv, FewChannelConv)

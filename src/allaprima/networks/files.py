@@ -1,9 +1,6 @@
 """A network's file: its weights in half precision and, as metadata, all that is needed to use and to judge it."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +11,7 @@ from allaprima import networks
 from allaprima.errors import UserError
 from allaprima.media.bundled import bundled_file, bundled_names
 from allaprima.media.files import write_atomically
+from allaprima.networks.metadata import Metadata, read_metadata
 from allaprima.networks.multistyle import MultiStyle
 
 
@@ -30,7 +28,7 @@ def network_path(name: str | Path) -> Path:
     return path
 
 
-def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+def load_network(name: str | Path) -> tuple[nn.Module, Metadata]:
     """A bundled network, by its name, or any other, by its path, and what its file says.
 
     Raises:
@@ -40,12 +38,7 @@ def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
         path.open("rb").close()  # safetensors does not tell a lack of permission from a damaged file
         with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {})["allaprima"])
-            if missing := {"network", "style", "style_size", "loss", "loss_network"} - metadata.keys():
-                raise KeyError(*missing)
-            if missing := {"name", "title", "artist", "source", "sha256"} - metadata["style"].keys():
-                raise KeyError(*missing)
-            check_texts(metadata)
+            metadata = read_metadata((file.metadata() or {})["allaprima"])
             check_shapes(file, metadata)
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
         if not all(weight.isfinite().all() for weight in state.values()):
@@ -54,50 +47,18 @@ def load_network(name: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         network.load_state_dict(state)
     except PermissionError as error:
         raise UserError(f"no permission to read {path}") from error
-    except (
-        UserError,
-        OSError,
-        SafetensorError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
+    except (UserError, OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} is not a network of this project: give a file that train.py wrote") from error
     return network, metadata
 
 
-def described_network(metadata: dict[str, Any]) -> nn.Module:
+def described_network(metadata: Metadata) -> nn.Module:
     """The network that a file's metadata describe, with random weights. Raises UserError if there is none such."""
-    network = networks.build(**metadata["network"])
-    return MultiStyle(network, metadata["styles"]) if metadata.get("styles") else network
+    network = networks.build(**metadata.network)
+    return MultiStyle(network, metadata.styles) if metadata.styles else network
 
 
-def check_texts(metadata: dict[str, Any]) -> None:
-    """Raises ValueError for texts that would do something: in a terminal, as a file's name, as an interpolation."""
-    texts = list(texts_in(metadata))
-    if not all(text.isprintable() and "${" not in text for text in texts):
-        raise ValueError("control characters or an interpolation")
-    name = metadata["style"]["name"]
-    if Path(name).name != name or name in ("", ".."):
-        raise ValueError("a name that is a path")
-
-
-def texts_in(value: Any) -> Iterator[str]:
-    """All texts in what JSON can hold, keys among them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield key
-            yield from texts_in(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from texts_in(each)
-
-
-def check_shapes(file: safe_open, metadata: dict[str, Any]) -> None:
+def check_shapes(file: safe_open, metadata: Metadata) -> None:
     """Raises ValueError unless a file holds the weights of the network that it describes.
 
     A stranger's file can claim any size. So nothing is built in memory before its shapes are known to be those in the
@@ -105,7 +66,7 @@ def check_shapes(file: safe_open, metadata: dict[str, Any]) -> None:
     """
     shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     most = max(len(shapes), *(max(shape, default=0) for shape in shapes.values()))
-    if any(number > most for number in metadata["network"].values() if isinstance(number, int | float)):
+    if any(number > most for number in metadata.network.values() if isinstance(number, int | float)):
         raise ValueError("the network would be larger than the file")
     with torch.device("meta"):
         expected = {key: tuple(weight.shape) for key, weight in described_network(metadata).state_dict().items()}
@@ -113,7 +74,7 @@ def check_shapes(file: safe_open, metadata: dict[str, Any]) -> None:
         raise ValueError("the weights are of another network")
 
 
-def write_network(path: Path, network: nn.Module, metadata: dict[str, Any]) -> None:
+def write_network(path: Path, network: nn.Module, metadata: Metadata) -> None:
     """Write a network and what is to be said of it. Raises ImageError where that is not possible."""
     state = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
-    write_atomically(path, save(state, {"allaprima": json.dumps(metadata)}))
+    write_atomically(path, save(state, {"allaprima": metadata.as_json()}))

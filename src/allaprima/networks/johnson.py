@@ -3,7 +3,7 @@
 from torch import nn
 
 from allaprima.networks.base import Painter
-from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Residual, ResizeConv
+from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Layers, Residual, ResizeConv
 
 
 class Johnson(Painter):
@@ -17,7 +17,7 @@ class Johnson(Painter):
     """
 
     def __init__(self, width: int = 32, blocks: int = 5, grain: float = 0.0, painting_grain: float = 0.0) -> None:
-        layers = nn.Sequential(
+        layers = Layers(
             ConvNorm(3, width, 9),
             nn.ReLU(inplace=True),
             ConvNorm(width, 2 * width, 3, stride=2),

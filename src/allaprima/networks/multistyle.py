@@ -31,9 +31,10 @@ class MultiStyle(nn.Module):
             {style: nn.ParameterList([weight.detach().clone() for weight in own.values()]) for style in styles}
         )
 
-    def forward(self, photos: Tensor, style: str) -> Tensor:
-        """Paint (B, 3, H, W), sRGB in [0, 1], in the manner of one of the paintings: the same shape."""
-        return functional_call(self.network, dict(zip(self.names, self.norms[style], strict=True)), (photos,))
+    def forward(self, photos: Tensor, style: str, training: bool = False) -> Tensor:
+        """Paint (B, 3, H, W), sRGB in [0, 1], in the manner of one of the paintings, as `Painter` does."""
+        norms = dict(zip(self.names, self.norms[style], strict=True))
+        return functional_call(self.network, norms, (photos, training))
 
     def single(self, style: str | None) -> nn.Module:
         """A network for one of the paintings alone; for None with the mean of all norms, as for a painting to come."""

@@ -3,7 +3,7 @@
 from torch import nn
 
 from allaprima.networks.base import CELL, Painter
-from allaprima.networks.blocks import ConvNorm, PaddedConv, Residual
+from allaprima.networks.blocks import ConvNorm, Layers, PaddedConv, Residual
 
 
 class Realtime(Painter):
@@ -28,7 +28,7 @@ class Realtime(Painter):
         grain: float = 0.0,
         painting_grain: float = 0.0,
     ) -> None:
-        layers = nn.Sequential(
+        layers = Layers(
             nn.PixelUnshuffle(CELL),
             ConvNorm(3 * CELL**2, width, 3),
             nn.ReLU(inplace=True),

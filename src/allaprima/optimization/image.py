@@ -51,7 +51,7 @@ class Evaluation:
 
     def __init__(self, loss: PerceptualLoss, photo: Tensor) -> None:
         self.loss = loss
-        self.content = loss.content_features(photo.contiguous(memory_format=torch.channels_last))
+        self.content = loss.content_features(photo)
         self.count = 0
 
     def __call__(self, picture: Tensor) -> tuple[Terms, Tensor]:
@@ -62,7 +62,7 @@ class Evaluation:
         """
         if self.count == 0:
             self.started = time.perf_counter()
-        leaf = picture.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+        leaf = picture.detach().requires_grad_()
         terms = self.loss(leaf, self.content)
         (gradient,) = torch.autograd.grad(terms.total, leaf)
         self.count += 1
@@ -111,7 +111,7 @@ def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) ->
         latest, gradient = evaluate(as_picture(pixels))
         if not reached:
             note(pixels)
-        return latest.total, gradient.double().contiguous(memory_format=torch.contiguous_format).numpy().ravel()
+        return latest.total, gradient.double().contiguous().numpy().ravel()
 
     def note(pixels: np.ndarray) -> None:
         number = reached[-1].number + 1 if reached else 0

@@ -1,4 +1,4 @@
-"""Distillation (Hinton et al. 2015): a small network learns what a larger one paints before it learns the objective."""
+"""Distillation (Hinton et al. 2015): a small network learns what a larger one of the same painting paints."""
 
 import hashlib
 
@@ -7,20 +7,19 @@ from torch import nn
 from allaprima.errors import UserError
 from allaprima.losses.style import Style
 from allaprima.networks.files import load_network
+from allaprima.networks.metadata import Metadata
 
 
-def load_teacher(name: str, style: Style) -> nn.Module:
-    """A network, by its name in `models/` or its path, to learn from in training.
-
-    It stays in training mode, where its picture is a torus without borders, as that of the network that learns is.
+def load_teacher(name: str, style: Style) -> tuple[nn.Module, Metadata]:
+    """A network, by its name in `models/` or its path, to learn from in training, and what its file says.
 
     Raises:
         UserError: there is no such network, or it paints another painting.
     """
     teacher, metadata = load_network(name)
-    if metadata["style"]["sha256"] != style.sha256:
-        raise UserError(f"teacher={name} paints {metadata['style']['title']}: give a network of {style.title}")
-    return teacher.requires_grad_(False).train()
+    if not style.same_as(metadata.style):
+        raise UserError(f"teacher={name} paints {metadata.style.title}: give a network of {style.title}")
+    return teacher.requires_grad_(False), metadata
 
 
 def weights_sha256(network: nn.Module) -> str:

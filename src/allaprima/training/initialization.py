@@ -59,12 +59,12 @@ def initial_network(
             prune(begun, network)
     except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"init={init} is {metadata['network']}: give the same network= and width and no more blocks or hidden"
+            f"init={init} is {metadata.network}: give the same network= and width and no more blocks or hidden"
             " channels, or init=scratch"
         ) from error
-    kept = {name: metadata[name] for name in ANCESTRY if name in metadata}
+    kept = {name: getattr(metadata, name) for name in ANCESTRY}
     pruned = shapes(begun) != shapes(network)
-    return network, {"style": metadata["style"]["name"], "pruned": pruned} | kept
+    return network, {"style": metadata.style.name, "pruned": pruned} | kept
 
 
 def ancestors(start: dict[str, Any] | None) -> list[str]:

@@ -1,11 +1,12 @@
 """Training one network for one painting: the LightningModule."""
 
+import dataclasses
 import functools
 import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,14 +15,45 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from allaprima.data.photos import Batch
 from allaprima.errors import UserError
-from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.networks.files import write_network
+from allaprima.networks.metadata import Metadata, metadata_from
 
 # What a checkpoint keeps of a run beside the weights.
 COUNTS = ("images_seen", "skipped", "seconds", "validation")
 # Of the content weight's lead: how fast it moves, and over how many steps the content distance is averaged.
 LEAD, LEAD_STEPS = 0.05, 20
+
+
+class Optimizer(NamedTuple):
+    """Adam's learning rate over the steps, and the moving average of the weights, which is validated and kept.
+
+    Attributes:
+        learning_rate: at its height.
+        warmup_steps: over which it rises from nothing.
+        decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
+        average_decay: of the moving average.
+    """
+
+    learning_rate: float
+    warmup_steps: int
+    decay_share: float
+    average_decay: float
+
+
+class Teacher(NamedTuple):
+    """A network of the same painting to learn from, see `load_teacher`.
+
+    Attributes:
+        network: photographs to pastiches, frozen.
+        weight: of the mean squared distance from its pastiches beside the objective; None: in the objective's place,
+            which takes a fifth of the time.
+    """
+
+    network: nn.Module
+    weight: float | None
 
 
 class StyleTransfer(pl.LightningModule):
@@ -34,35 +66,29 @@ class StyleTransfer(pl.LightningModule):
         settings: what else a run must have in common with the one that it resumes, its seed among it.
         content_distance: at which training holds every painting's content term, see `lead_content`; None leaves the
             content weights as they are.
-        learning_rate: Adam's, at its height.
-        warmup_steps: over which it rises from nothing.
-        decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
-        average_decay: of the moving average of the weights, which is what is validated and kept.
-        teacher: a network whose pastiches are learned in the place of the objective, see `load_teacher`.
+        optimizer: how fast it learns.
+        teacher: a network to learn from, beside the objective or in its place.
     """
 
     def __init__(
         self,
         network: nn.Module,
         losses: Mapping[str, PerceptualLoss],
-        metadata: dict[str, Any],
+        metadata: Metadata,
         settings: dict[str, Any],
         content_distance: float | None,
-        learning_rate: float,
-        warmup_steps: int,
-        decay_share: float,
-        average_decay: float,
-        teacher: nn.Module | None = None,
+        optimizer: Optimizer,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.network, self.losses, self.metadata, self.settings = network, nn.ModuleDict(losses), metadata, settings
         self.styles = tuple(losses)
         self.content_distance = content_distance
         self.content_means: dict[str, float] = {}
-        self.averaged = AveragedModel(network, multi_avg_fn=moving_average(average_decay))
-        self.averaged.requires_grad_(False).eval()
-        self.teacher = teacher
-        self.learning_rate, self.warmup_steps, self.decay_share = learning_rate, warmup_steps, decay_share
+        self.averaged = AveragedModel(network, multi_avg_fn=moving_average(optimizer.average_decay))
+        self.averaged.requires_grad_(False)
+        self.teacher, self.teacher_weight = teacher.network if teacher else None, teacher.weight if teacher else None
+        self.optimizer = optimizer
         self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
         self.validation: dict[str, float] = {}
 
@@ -79,55 +105,61 @@ class StyleTransfer(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam, its rate as `rate_share` has it, step by step."""
-        optimizer = torch.optim.Adam(self.network.parameters(), self.learning_rate)
-        share = functools.partial(
-            rate_share, steps=self.trainer.max_steps, warmup=self.warmup_steps, decay_share=self.decay_share
-        )
+        learning_rate, warmup, decay_share, _ = self.optimizer
+        optimizer = torch.optim.Adam(self.network.parameters(), learning_rate)
+        share = functools.partial(rate_share, steps=self.trainer.max_steps, warmup=warmup, decay_share=decay_share)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         """Lay out weights as the convolutions want them, and give the loss network the type of the computation."""
         self.to(memory_format=torch.channels_last)
-        if self.trainer.precision == "bf16-mixed":
-            for loss in self.losses.values():
-                loss.vgg.features.to(torch.bfloat16)
+        for loss in self.losses.values():
+            loss.vgg.hasten(self.trainer.precision)
 
     def on_train_start(self) -> None:
         """Start the clock."""
         self._clock = time.monotonic()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The objective of a batch of ((B, 3, H, W) in [0, 1], skipped counts), or its distance to what is taught."""
-        photos, skipped = batch
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The objective of a batch, or its distance to what is taught."""
+        photos = batch.photos
         # What is drawn here, like the samples, is a function of seed and step alone: a resumed run draws the same.
-        torch.manual_seed(step_seed(self.settings["seed"], self.global_step, self.global_rank))
+        seed = step_seed(self.settings["seed"], self.global_step, self.global_rank)
+        torch.manual_seed(seed)
         # To the network the photograph is a torus, whose seam it can see: so the seam is not where the borders are.
         shifts = torch.randint(photos.shape[-1], (2,)).tolist()
         photos = photos.roll(shifts, (2, 3))
         style = self.styles[self.global_step % len(self.styles)]
-        pastiches = self.paint(self.network, photos, style)
+        torch.manual_seed(seed)
+        pastiches = self.paint(self.network, photos, style, training=True)
         self.images_seen += len(photos) * self.trainer.world_size
-        self.skipped += int(skipped.sum())
+        self.skipped += int(batch.skipped.sum())
         self.log("train/skipped_files", float(self.skipped))
-        if self.teacher:
-            with torch.no_grad():
-                lesson = self.teacher(photos)
-            distance = F.mse_loss(pastiches, lesson)
-            self.log("train/distance", distance)
-            self.log("distance", distance, prog_bar=True, logger=False)
+        distance = self._distance_from_teacher(pastiches, photos, seed) if self.teacher else 0.0
+        if self.teacher and self.teacher_weight is None:
             return distance
-        terms = self._terms(pastiches, photos, style)
+        terms = self.losses[style].between(pastiches, photos)
         logged = terms._asdict() | {"content_weight": self.losses[style].content_weight}
         self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.log("objective", terms.total, prog_bar=True, logger=False)
         if self.content_distance is not None:
             self._lead_content(style, terms.content.item())
-        return terms.total
+        return terms.total + (self.teacher_weight or 0) * distance
 
-    def paint(self, network: nn.Module, photos: Tensor, style: str) -> Tensor:
+    def _distance_from_teacher(self, pastiches: Tensor, photos: Tensor, seed: int) -> Tensor:
+        torch.manual_seed(seed)  # the same input noise: what a network makes of it can then be learned too
+        with torch.no_grad():
+            lesson = self.teacher(photos, training=True)
+        distance = F.mse_loss(pastiches, lesson)
+        self.log("train/distance", distance)
+        self.log("distance", distance, prog_bar=True, logger=False)
+        return distance
+
+    def paint(self, network: nn.Module, photos: Tensor, style: str, training: bool = False) -> Tensor:
         """Pastiches of photographs in the manner of one of the paintings; (B, 3, H, W) in [0, 1] both."""
-        return network(photos, style) if len(self.styles) > 1 else network(photos)
+        several = (style,) if len(self.styles) > 1 else ()
+        return network(photos, *several, training=training)
 
     def _lead_content(self, style: str, content: float) -> None:
         mean = self.content_means.get(style, content)
@@ -149,12 +181,8 @@ class StyleTransfer(pl.LightningModule):
         """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
         (photos,) = batch
         for style in self.styles:
-            terms = self._terms(self.paint(self.averaged, photos, style), photos, style)
+            terms = self.losses[style].between(self.paint(self.averaged, photos, style), photos)
             self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
-
-    def _terms(self, pastiches: Tensor, photos: Tensor, style: str) -> Terms:
-        loss = self.losses[style]
-        return loss(pastiches, loss.content_features(photos.contiguous(memory_format=torch.channels_last)))
 
     def on_validation_epoch_end(self) -> None:
         """Keep the means for the network's file."""
@@ -165,14 +193,14 @@ class StyleTransfer(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, and the counts that a resumed run goes on from."""
-        checkpoint["allaprima"] = self.metadata
+        checkpoint["allaprima"] = self.metadata.as_dict()
         checkpoint["settings"] = self.settings
         checkpoint["counts"] = {name: getattr(self, name) for name in COUNTS}
         checkpoint["content"] = {"weights": self.content_weights(), "means": self.content_means}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counts again, and what the network began with."""
-        self.metadata = checkpoint["allaprima"]
+        self.metadata = metadata_from(checkpoint["allaprima"])
         for name, value in checkpoint["counts"].items():
             setattr(self, name, value)
         self.content_means = checkpoint["content"]["means"]
@@ -187,14 +215,15 @@ class StyleTransfer(pl.LightningModule):
         """Write the averaged network in half precision, with all that is needed to use and to judge it."""
         # A folder's place is nobody else's business.
         data = {name: value for name, value in self.settings["data"].items() if name != "root"}
-        metadata = self.metadata | {
-            "settings": self.settings | {"data": data},
-            "steps": self.trainer.global_step,
-            "images_seen": self.images_seen,
-            "seconds": round(self.seconds),
-            "validation": self.validation,
-            "content_weights": self.content_weights(),
-        }
+        metadata = dataclasses.replace(
+            self.metadata,
+            settings=self.settings | {"data": data},
+            steps=self.trainer.global_step,
+            images_seen=self.images_seen,
+            seconds=round(self.seconds),
+            validation=self.validation,
+            content_weights=self.content_weights(),
+        )
         write_network(path, self.averaged.module, metadata)
 
 

@@ -9,7 +9,10 @@ from typing import Any
 import torch
 
 from allaprima.errors import UserError, typed
+from allaprima.networks.metadata import Metadata, metadata_from
 
+# Of a network's metadata, what a run and its resumption must have in common.
+COMPARED = ("network", "style_size", "styles", "loss_network", "loss", "teacher")
 LAST, NETWORKS = Path("checkpoints", "last.ckpt"), "models"  # in a run's folder
 
 
@@ -32,7 +35,7 @@ def new_folder(runs: Path, name: str) -> Path:
             return folder
 
 
-def find_checkpoint(resume: str | None, runs: Path, metadata: dict[str, Any], settings: dict[str, Any]) -> Path | None:
+def find_checkpoint(resume: str | None, runs: Path, metadata: Metadata, settings: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from: none, a path, or for `last` the newest of this style.
 
     Raises:
@@ -41,37 +44,41 @@ def find_checkpoint(resume: str | None, runs: Path, metadata: dict[str, Any], se
     if resume is None:
         return None
     if resume == "last":
-        folder = runs / metadata["style"]["name"]
+        folder = runs / metadata.style.name
         found = sorted(folder.glob(f"*/{LAST}"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise UserError(f"nothing to resume: {folder} holds no run with a checkpoint; leave out resume=last")
         path = found[-1]
     else:
         path = Path(str(resume)).resolve()
-    checkpoint = read_checkpoint(path, resume)
-    theirs = comparable(checkpoint["allaprima"] | checkpoint["settings"])
+    checkpoint, theirs = read_checkpoint(path, resume)
     if path.parent.name != LAST.parent.name:
         raise UserError(f"resume={resume} is not in a run's folder: put it back into RUN/{LAST.parent}")
-    painting = checkpoint["allaprima"]["style"]
-    if painting["sha256"] != metadata["style"]["sha256"]:
-        raise UserError(f"{path} is of {painting['title']}, not {metadata['style']['title']}: give the same style=")
-    for key, mine in comparable(metadata | settings).items():
-        if theirs.get(key) != mine:
-            raise UserError(f"{path} was trained with {key}={theirs.get(key)}, not {mine}: give the same to resume")
+    if not theirs.style.same_as(metadata.style):
+        raise UserError(f"{path} is of {theirs.style.title}, not {metadata.style.title}: give the same style=")
+    before = comparable(theirs, checkpoint["settings"])
+    for key, mine in comparable(metadata, settings).items():
+        if before.get(key) != mine:
+            raise UserError(f"{path} was trained with {key}={before.get(key)}, not {mine}: give the same to resume")
     if checkpoint["global_step"] >= settings["max_steps"] and (path.parents[1] / NETWORKS).exists():
-        network = path.parents[1] / NETWORKS / f"{painting['name']}.safetensors"
+        network = path.parents[1] / NETWORKS / f"{theirs.style.name}.safetensors"
         raise UserError(
             f"{path} has its {checkpoint['global_step']} steps already: {typed('init', network)} begins where it ended"
         )
     return path
 
 
-def read_checkpoint(path: Path, resume: str) -> dict[str, Any]:
-    """A checkpoint's content. Raises UserError, with the name that was given for it, if it cannot be read."""
+def read_checkpoint(path: Path, resume: str) -> tuple[dict[str, Any], Metadata]:
+    """A checkpoint's content, and what it says of its network.
+
+    Raises:
+        UserError: it cannot be read; the message has the name that was given for it.
+    """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        comparable(checkpoint["allaprima"] | checkpoint["settings"])
-        return checkpoint
+        theirs = metadata_from(checkpoint["allaprima"])
+        comparable(theirs, checkpoint["settings"])
+        return checkpoint, theirs
     except FileNotFoundError as error:
         raise UserError(f"resume={resume}: there is no such file; resume=last takes the newest run's") from error
     except PermissionError as error:
@@ -80,9 +87,9 @@ def read_checkpoint(path: Path, resume: str) -> dict[str, Any]:
         raise UserError(f"resume={resume} is no checkpoint of this project: take RUN/{LAST}") from error
 
 
-def comparable(facts: dict[str, Any]) -> dict[str, Any]:
-    """What a run and its resumption must have in common, by name: a painting by its picture, data but for processes."""
+def comparable(metadata: Metadata, settings: dict[str, Any]) -> dict[str, Any]:
+    """What a run and its resumption must have in common, by name; not how many processes read its data."""
     named = {}
-    for key, value in (facts | {"style": facts["style"]["sha256"]}).items():
+    for key, value in ({name: getattr(metadata, name) for name in COMPARED} | settings).items():
         named |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
     return {name: value for name, value in named.items() if name != "data.workers"}

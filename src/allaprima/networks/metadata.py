@@ -1,0 +1,97 @@
+"""What a network's file says of the network beside its weights."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from allaprima.media.painting import Painting
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """All that is needed to use a network, to judge it and to train it again.
+
+    Attributes:
+        network: arguments of `networks.build`.
+        style: the painting; of several, what they are called together.
+        style_size: short side of the painting in training, pixels.
+        loss_network: see `VGGWeights.identity`.
+        loss: the objective that it was trained on, the settings of the group `loss`.
+        styles: names of the paintings of a network for several, else None.
+        teacher: name of the network that it learned from in place of the objective.
+        init: what it began with, see `initial_network`.
+        settings: the others of its run.
+        steps, images_seen, seconds: of training; seconds without validation.
+        validation: the objective's terms on held-out photographs, at the last step.
+        content_weights: by painting, where training led them.
+        equivalent_iterations: what scripts/compare.py found, by pixels of a side, then by the optimizer's start.
+    """
+
+    __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)
+
+    network: dict[str, JsonValue]
+    style: Painting
+    style_size: Annotated[int, Field(ge=1, le=2**16)]
+    loss_network: str
+    loss: dict[str, JsonValue]
+    styles: Annotated[list[str], Field(min_length=1)] | None = None
+    teacher: str | None = None
+    init: dict[str, JsonValue] | None = None
+    settings: dict[str, JsonValue] = field(default_factory=dict)
+    steps: Count = 0
+    images_seen: Count = 0
+    seconds: Annotated[float, Field(ge=0)] = 0
+    validation: dict[str, float] = field(default_factory=dict)
+    content_weights: dict[str, float] = field(default_factory=dict)
+    equivalent_iterations: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same in dictionaries, lists, texts and numbers."""
+        return dataclasses.asdict(self)
+
+    def as_json(self) -> str:
+        """The same as JSON."""
+        return json.dumps(self.as_dict())
+
+
+METADATA = TypeAdapter(Metadata)
+
+
+def metadata_from(facts: dict[str, Any]) -> Metadata:
+    """What `Metadata.as_dict` gave. Raises ValueError if it is something else."""
+    return METADATA.validate_python(facts, strict=False)
+
+
+def read_metadata(text: str) -> Metadata:
+    """What `Metadata.as_json` wrote, or a stranger.
+
+    Raises:
+        ValueError: it is something else, or has texts that would do something where they are shown or used.
+    """
+    try:
+        metadata = METADATA.validate_json(text)
+    except ValidationError as error:
+        raise ValueError("metadata of other types or names") from error
+    # In a terminal, or as an interpolation in settings that are taken up again.
+    if not all(text.isprintable() and "${" not in text for text in texts_in(metadata.as_dict())):
+        raise ValueError("control characters or an interpolation")
+    return metadata
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts in what JSON can hold, keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from texts_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_in(each)
