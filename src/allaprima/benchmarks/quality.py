@@ -1,4 +1,4 @@
-"""The objective on held-out photographs against seconds of training: the plain loop and this project's trainer."""
+"""The objective on held-out photographs against seconds of training: the baseline and this project's trainer."""
 
 import csv
 import io
@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from allaprima.benchmarks.plain import plain_johnson, plain_step
-from allaprima.benchmarks.quality_settings import our_settings, plain_settings, with_machine, write_settings
+from allaprima.benchmarks.baseline import baseline_johnson, baseline_step
+from allaprima.benchmarks.quality_settings import baseline_settings, our_settings, with_machine, write_settings
 from allaprima.benchmarks.settings import QualityBenchmark
 from allaprima.benchmarks.turns import apart
 from allaprima.commands.objective import load_objective
@@ -33,10 +33,10 @@ from allaprima.training.initialization import ancestors, initial_network
 from allaprima.training.module import StyleTransfer
 from allaprima.training.runs import LAST
 
-PLAIN_LEARNING_RATE = 1e-3
+BASELINE_LEARNING_RATE = 1e-3
 # Each has a folder of its own, so that one can be measured again beside the other.
-PLAIN, OURS = "plain loop", "this trainer"
-FOLDERS = {PLAIN: "plain", OURS: "trainer"}
+BASELINE, OURS = "baseline", "this trainer"
+FOLDERS = {BASELINE: "baseline", OURS: "trainer"}
 MINUTES = (1, 3, 10, 30)  # after which, as near as there are any, the sheet shows pictures
 
 
@@ -136,15 +136,15 @@ def middle(pictures: Tensor, margin: int) -> Tensor:
     return F.pad(pictures, [-margin] * 4)
 
 
-def plain_curve(settings: QualityBenchmark) -> None:
-    """Train with the plain loop, or go on with it: float32, Adam at a constant rate, from random weights."""
+def baseline_curve(settings: QualityBenchmark) -> None:
+    """Train with the baseline, or go on with it: float32, Adam at a constant rate, from random weights."""
     _, loss = load_objective(settings.loss, settings.style)
     benchmark = settings.benchmark
-    curve, jury = Curve(Path(benchmark.output) / FOLDERS[PLAIN], benchmark.sizes), Jury(settings, loss)
+    curve, jury = Curve(Path(benchmark.output) / FOLDERS[BASELINE], benchmark.sizes), Jury(settings, loss)
     state = curve.state / "last.ckpt"
     pl.seed_everything(settings.seed, verbose=False)
-    network = plain_johnson(settings.network.width, settings.network.blocks)
-    optimizer = torch.optim.Adam(network.parameters(), PLAIN_LEARNING_RATE)
+    network = baseline_johnson(settings.network.width, settings.network.blocks)
+    optimizer = torch.optim.Adam(network.parameters(), BASELINE_LEARNING_RATE)
     step, seconds = 0, 0.0
     if state.exists():
         kept = torch.load(state, weights_only=True)
@@ -153,15 +153,15 @@ def plain_curve(settings: QualityBenchmark) -> None:
         step, seconds = kept["step"], kept["seconds"]
     batches = {"size": benchmark.size, "batch_size": benchmark.batch_size}
     data = Photographs(seed=settings.seed, **settings.data.asdict() | batches)
-    loader = iter(data.batches(step, benchmark.plain_steps))
-    with tqdm(total=benchmark.plain_steps, initial=step, desc=PLAIN, unit="step") as progress:
-        while step < benchmark.plain_steps:
+    loader = iter(data.batches(step, benchmark.baseline_steps))
+    with tqdm(total=benchmark.baseline_steps, initial=step, desc=BASELINE, unit="step") as progress:
+        while step < benchmark.baseline_steps:
             started = time.perf_counter()
-            plain_step(network, loss, optimizer, next(loader).photos)
+            baseline_step(network, loss, optimizer, next(loader).photos)
             seconds += time.perf_counter() - started
             step += 1
             progress.update()
-            if step % benchmark.plain_every == 0 or step == benchmark.plain_steps:
+            if step % benchmark.baseline_every == 0 or step == benchmark.baseline_steps:
                 objectives, pastiches = jury(network)
                 curve.add(Point(step, seconds, objectives), pastiches)
                 kept = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
@@ -181,8 +181,8 @@ def our_curve(settings: QualityBenchmark) -> None:
 def benchmark_quality(settings: QualityBenchmark) -> None:
     """Train both, write their plot and a sheet of pictures, print their table; print last `speedup N`.
 
-    That is the plain loop's seconds at its last step over this trainer's to an objective as low at the last of the
-    sizes, 0 if it never is. The lines before have it for every size, and likewise from the plain loop's lowest point,
+    That is the baseline's seconds at its last step over this trainer's to an objective as low at the last of the
+    sizes, 0 if it never is. The lines before have it for every size, and likewise from the baseline's lowest point,
     since its last may be one of its worse.
 
     Raises:
@@ -192,27 +192,27 @@ def benchmark_quality(settings: QualityBenchmark) -> None:
         raise UserError("the benchmark of quality is of a processor: leave out trainer=")
     benchmark, sizes = settings.benchmark, settings.benchmark.sizes
     style, _ = load_objective(settings.loss, settings.style)
-    # Both refuse what cannot be before the plain loop takes its hour.
+    # Both refuse what cannot be before the baseline takes its hour.
     _, start = initial_network(settings.network.asdict(), settings.styles, settings.init, style.name)
     if settings.teacher:
         load_teacher(settings.teacher, style)
     folder = Path(benchmark.output) / style.name
     settings = settings.model_copy(update={"benchmark": benchmark.model_copy(update={"output": str(folder)})})
-    measure(settings, {PLAIN: plain_settings(settings, style), OURS: our_settings(settings, style, start)})
-    plain, ours = (Curve(folder / FOLDERS[contender], sizes) for contender in (PLAIN, OURS))
-    write_plot(folder / "curves.png", plain, ours, sizes, style.title)
-    write_sheet(folder / "sheet.jpg", middle(held_out(settings, sizes[-1]), benchmark.margin), plain, ours)
+    measure(settings, {BASELINE: baseline_settings(settings, style), OURS: our_settings(settings, style, start)})
+    baseline, ours = (Curve(folder / FOLDERS[contender], sizes) for contender in (BASELINE, OURS))
+    write_plot(folder / "curves.png", baseline, ours, sizes, style.title)
+    write_sheet(folder / "sheet.jpg", middle(held_out(settings, sizes[-1]), benchmark.margin), baseline, ours)
     print(f"{style.title}: the objective on held-out photographs, in float32, by the pixels of a side")
     print(f"{'':14}{'step':>6}{'seconds':>9}", *(f"{size:>7}" for size in sizes))
-    for contender, curve in ((PLAIN, plain), (OURS, ours)):
+    for contender, curve in ((BASELINE, baseline), (OURS, ours)):
         for step, seconds, objectives in curve.points:
             print(f"{contender:14}{step:6}{seconds:9.0f}", *(f"{objective:7.4f}" for objective in objectives))
     if style.name in ancestors(start):
         print("not of a new painting: the network that this trainer began with had been trained on it")
     for place, size in enumerate(sizes):
-        lowest = min(plain.points, key=lambda point: point.objectives[place])
-        last, best = (speedup(goal, ours.points, place) for goal in (plain.points[-1], lowest))
-        print(f"speedup at {size} x {size}: {last:.1f}, to the plain loop's lowest, at step {lowest.step}: {best:.1f}")
+        lowest = min(baseline.points, key=lambda point: point.objectives[place])
+        last, best = (speedup(goal, ours.points, place) for goal in (baseline.points[-1], lowest))
+        print(f"speedup at {size} x {size}: {last:.1f}, to the baseline's lowest, at step {lowest.step}: {best:.1f}")
     print(f"speedup {last:.1f}")
 
 
@@ -227,13 +227,16 @@ def measure(settings: QualityBenchmark, depends: Mapping[str, dict[str, Any]]) -
         UserError: the folder holds a result of other settings.
     """
     folder = Path(settings.benchmark.output)
-    contenders = {PLAIN: (plain_curve, settings.benchmark.plain_steps), OURS: (our_curve, settings.trainer.max_steps)}
+    contenders = {
+        BASELINE: (baseline_curve, settings.benchmark.baseline_steps),
+        OURS: (our_curve, settings.trainer.max_steps),
+    }
     done, complete = {}, {}
     for contender, (_, last) in contenders.items():
         steps = [point.step for point in Curve(folder / FOLDERS[contender], []).points]  # of any sizes
         done[contender] = last in steps
         complete[contender] = with_machine(folder / FOLDERS[contender], depends[contender], done[contender])
-    if complete[PLAIN]["machine"] != complete[OURS]["machine"]:
+    if complete[BASELINE]["machine"] != complete[OURS]["machine"]:
         raise UserError(f"{folder} holds a result of another machine: move it away to measure both on one")
     for contender, each in complete.items():
         write_settings(folder / FOLDERS[contender], each)
@@ -245,13 +248,13 @@ def measure(settings: QualityBenchmark, depends: Mapping[str, dict[str, Any]]) -
 
 
 def speedup(goal: Point, ours: Sequence[Point], place: int) -> float:
-    """Seconds of a point of the plain loop over those of our first as low at the size in that place; 0 for none."""
+    """Seconds of a point of the baseline over those of our first as low at the size in that place; 0 for none."""
     reached = [point.seconds for point in ours if point.objectives[place] <= goal.objectives[place]]
     return goal.seconds / reached[0] if reached else 0
 
 
-def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
-    """The photographs, their pastiches after so many minutes of this trainer, and those of the plain loop's end.
+def write_sheet(path: Path, photos: Tensor, baseline: Curve, ours: Curve) -> None:
+    """The photographs, their pastiches after so many minutes of this trainer, and those of the baseline's end.
 
     A clone of the project holds results without their pastiches: then the sheet stays as it is.
     """
@@ -259,7 +262,7 @@ def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
     for minutes in MINUTES:
         point = min(ours.points, key=lambda point: abs(point.seconds - 60 * minutes))
         files[f"{point.seconds / 60:.2g} min"] = ours.pictures(point)
-    files[f"plain loop, {plain.points[-1].seconds / 60:.0f} min"] = plain.pictures(plain.points[-1])
+    files[f"baseline, {baseline.points[-1].seconds / 60:.0f} min"] = baseline.pictures(baseline.points[-1])
     if all(file.exists() for file in files.values()):
         pictures = {"photograph": photos}
         pictures |= {name: torch.load(file, weights_only=True)["pastiches"] for name, file in files.items()}
@@ -267,14 +270,14 @@ def write_sheet(path: Path, photos: Tensor, plain: Curve, ours: Curve) -> None:
         write_atomically(path, encoded(picture_table(rows), 110, "jpeg"))
 
 
-def write_plot(path: Path, plain: Curve, ours: Curve, sizes: Sequence[int], title: str) -> None:
+def write_plot(path: Path, baseline: Curve, ours: Curve, sizes: Sequence[int], title: str) -> None:
     """Both curves over seconds, which are on a logarithmic scale, side by side for each size."""
     figure = Figure(figsize=(5 * len(sizes), 4), layout="constrained")
     for place, axes in enumerate(figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]):
-        for contender, curve in ((PLAIN, plain), (OURS, ours)):
+        for contender, curve in ((BASELINE, baseline), (OURS, ours)):
             seconds = [point.seconds for point in curve.points]
             axes.plot(seconds, [point.objectives[place] for point in curve.points], marker=".", label=contender)
-        axes.axhline(plain.points[-1].objectives[place], color="grey", linewidth=0.8, linestyle="--")
+        axes.axhline(baseline.points[-1].objectives[place], color="grey", linewidth=0.8, linestyle="--")
         axes.set(xscale="log", xlabel="seconds of training", title=f"{title}, {sizes[place]} x {sizes[place]}")
     figure.axes[0].set_ylabel("objective on held-out photographs")
     figure.axes[0].legend()

@@ -15,14 +15,14 @@ from allaprima.losses.style import Style
 from allaprima.media.files import write_atomically
 
 SETTINGS = "settings.yaml"
-# What the plain loop takes no notice of.
+# What the baseline takes no notice of.
 ONLY_OURS = {"data": ("size", "batch_size", "validation_size"), "loss": ("content_distance",)}
 
 
-def plain_settings(settings: QualityBenchmark, style: Style) -> dict[str, Any]:
-    """What the plain loop's result depends on."""
+def baseline_settings(settings: QualityBenchmark, style: Style) -> dict[str, Any]:
+    """What the baseline's result depends on."""
     network = chosen(settings.network, ("width", "blocks"))
-    loop = chosen(settings.benchmark, ("size", "batch_size", "plain_steps", "plain_every"))
+    loop = chosen(settings.benchmark, ("size", "batch_size", "baseline_steps", "baseline_every"))
     return task(settings, style) | network | loop
 
 

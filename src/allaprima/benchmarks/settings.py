@@ -87,8 +87,8 @@ class QualityMeasurement(Settings):
     name: str
     size: Fourth
     batch_size: Whole
-    plain_steps: Whole
-    plain_every: Whole
+    baseline_steps: Whole
+    baseline_every: Whole
     sizes: Annotated[list[Fourth], Field(min_length=1), AfterValidator(rising)]
     margin: Annotated[int, Field(ge=0, le=512, multiple_of=2)]
     output: Text

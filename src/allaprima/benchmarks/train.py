@@ -1,4 +1,4 @@
-"""Seconds a training step takes: the plain loop against this project's trainer, in turn, each in a fresh process."""
+"""Seconds a training step takes: the baseline against this project's trainer, in turn, each in a fresh process."""
 
 import itertools
 import resource
@@ -12,8 +12,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from allaprima import networks
+from allaprima.benchmarks.baseline import baseline_johnson, baseline_step
 from allaprima.benchmarks.peak import matrix_peaks
-from allaprima.benchmarks.plain import plain_johnson, plain_step
 from allaprima.benchmarks.settings import TrainBenchmark
 from allaprima.benchmarks.turns import apart, in_turn
 from allaprima.commands.objective import load_objective
@@ -43,16 +43,16 @@ class StepTimes(pl.Callback):
         self.moments.append(time.perf_counter())
 
 
-def plain_steps(settings: TrainBenchmark) -> Measured:
-    """The plain loop, with the data that this project's trainer has."""
+def baseline_steps(settings: TrainBenchmark) -> Measured:
+    """The baseline, with the data that this project's trainer has."""
     pl.seed_everything(settings.seed, verbose=False)
     _, loss = load_objective(settings.loss, settings.style)
-    network = plain_johnson(settings.network.width, settings.network.blocks)
+    network = baseline_johnson(settings.network.width, settings.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), settings.optimizer.learning_rate)
     data = Photographs(seed=settings.seed, **settings.data.asdict())
     moments = []
     for batch in data.batches(0, WARMUP + settings.benchmark.steps):
-        plain_step(network, loss, optimizer, batch.photos)
+        baseline_step(network, loss, optimizer, batch.photos)
         moments.append(time.perf_counter())
     return measured(moments)
 
@@ -101,16 +101,16 @@ def measured(moments: list[float]) -> Measured:
 
 
 def benchmark_train(settings: TrainBenchmark) -> None:
-    """Print the table, and last `ratio N`: the plain loop's time over this trainer's, the median over rounds.
+    """Print the table, and last `ratio N`: the baseline's time over this trainer's, the median over rounds.
 
     Raises:
         UserError: a setting that cannot be.
     """
     if settings.data.size % 4:
-        raise UserError(f"data.size={settings.data.size}: the plain loop needs a multiple of 4")
+        raise UserError(f"data.size={settings.data.size}: the baseline needs a multiple of 4")
     peaks = apart(matrix_peaks, settings)
     peak = peaks.get("bf16", peaks["f32"])
-    results = in_turn({"plain loop": plain_steps, "this trainer": trainer_steps}, settings)
+    results = in_turn({"baseline": baseline_steps, "this trainer": trainer_steps}, settings)
     rounds = {name: [statistics.median(each.seconds) for each in found] for name, found in results.items()}
     data = settings.data
     print(
@@ -124,6 +124,6 @@ def benchmark_train(settings: TrainBenchmark) -> None:
     limit = apart(step_cost, settings) / peak
     print(f"at a matrix product's {peak:.0f} GFLOP/s a step's arithmetic takes {limit:.2f} s: ", end="")
     print(f"{limit / statistics.median(rounds['this trainer']):.0%} of the limit")
-    ratios = [plain / ours for plain, ours in zip(*rounds.values(), strict=True)]
+    ratios = [baseline / ours for baseline, ours in zip(*rounds.values(), strict=True)]
     print(f"precision {fastest_precision('cpu')}, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     print(f"ratio {statistics.median(ratios):.2f}")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from allaprima.commands.settings import Depth, Number, Settings, Share, Side, Text, Texts, Whole, Words, most, one_of
-from allaprima.data.module import SOURCES
+from allaprima.data.sources import SOURCES
 from allaprima.losses.perceptual import OBJECTIVES
 from allaprima.media.painting import file_name
 from allaprima.networks import NETWORKS

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.models import VGG16_Weights, VGG19_Weights
 
 from allaprima.errors import UserError
 from allaprima.losses.layers import CONVOLUTIONS, layer_names
@@ -142,6 +141,8 @@ def _vgg16_kernels(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _load_imagenet(depth: int) -> VGGWeights:
+    from torchvision.models import VGG16_Weights, VGG19_Weights  # a second to import, which painting need not wait for
+
     # IMAGENET1K_FEATURES is the Caffe network of the papers: its own mean, and pixels on the scale of 255.
     entry = VGG16_Weights.IMAGENET1K_FEATURES if depth == 16 else VGG19_Weights.IMAGENET1K_V1
     path = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)

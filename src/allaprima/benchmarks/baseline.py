@@ -1,4 +1,4 @@
-"""The plain way to train and to optimize on a processor, which this project is measured against: the usual examples.
+"""The baseline: the usual way to train and to optimize on a processor, as the examples have it.
 
 Float32, contiguous, PyTorch's own instance norm and upsampling, the whole loss network on photograph and pastiche.
 """
@@ -12,29 +12,29 @@ from allaprima.errors import UserError
 from allaprima.losses.perceptual import PerceptualLoss
 
 
-def check_plain(settings: TrainSettings) -> None:
+def check_baseline(settings: TrainSettings) -> None:
     """Raises UserError for an objective or a network that is not written out here."""
     if settings.loss.objective != "relative" or not settings.loss.style_weight:
-        raise UserError(
-            "the plain loop knows the relative objective alone: leave out loss=, or change its weights only"
-        )
+        raise UserError("the baseline knows the relative objective alone: leave out loss=, or change its weights only")
     if settings.network.name != "johnson":
-        raise UserError("the plain loop knows Johnson's network alone: leave out network=, or change its size only")
+        raise UserError("the baseline knows Johnson's network alone: leave out network=, or change its size only")
 
 
-class PlainResidual(nn.Module):
+class BaselineResidual(nn.Module):
     """x + f(x)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*plain_conv(channels, channels, 3), nn.ReLU(), *plain_conv(channels, channels, 3))
+        self.body = nn.Sequential(
+            *baseline_conv(channels, channels, 3), nn.ReLU(), *baseline_conv(channels, channels, 3)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
         return x + self.body(x)
 
 
-def plain_conv(channels: int, out_channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+def baseline_conv(channels: int, out_channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
     """Reflection padding, convolution, instance norm."""
     return [
         nn.ReflectionPad2d(kernel // 2),
@@ -43,21 +43,21 @@ def plain_conv(channels: int, out_channels: int, kernel: int, stride: int = 1) -
     ]
 
 
-def plain_johnson(width: int, blocks: int) -> nn.Sequential:
+def baseline_johnson(width: int, blocks: int) -> nn.Sequential:
     """Johnson's network as its users write it, for sizes that are multiples of 4."""
     return nn.Sequential(
-        *plain_conv(3, width, 9),
+        *baseline_conv(3, width, 9),
         nn.ReLU(),
-        *plain_conv(width, 2 * width, 3, 2),
+        *baseline_conv(width, 2 * width, 3, 2),
         nn.ReLU(),
-        *plain_conv(2 * width, 4 * width, 3, 2),
+        *baseline_conv(2 * width, 4 * width, 3, 2),
         nn.ReLU(),
-        *(PlainResidual(4 * width) for _ in range(blocks)),
+        *(BaselineResidual(4 * width) for _ in range(blocks)),
         nn.Upsample(scale_factor=2),
-        *plain_conv(4 * width, 2 * width, 3),
+        *baseline_conv(4 * width, 2 * width, 3),
         nn.ReLU(),
         nn.Upsample(scale_factor=2),
-        *plain_conv(2 * width, width, 3),
+        *baseline_conv(2 * width, width, 3),
         nn.ReLU(),
         nn.ReflectionPad2d(4),
         nn.Conv2d(width, 3, 9),
@@ -65,13 +65,13 @@ def plain_johnson(width: int, blocks: int) -> nn.Sequential:
     )
 
 
-def plain_gram(features: Tensor) -> Tensor:
+def baseline_gram(features: Tensor) -> Tensor:
     """(B, C, H, W) to (B, C, C), over H W."""
     positions = features.flatten(2)
     return positions.bmm(positions.transpose(1, 2)) / positions.shape[2]
 
 
-def plain_objective(loss: PerceptualLoss, pastiches: Tensor, photo_features: dict[str, Tensor]) -> Tensor:
+def baseline_objective(loss: PerceptualLoss, pastiches: Tensor, photo_features: dict[str, Tensor]) -> Tensor:
     """The relative objective of (B, 3, H, W) pastiches in [0, 1], written out the usual way."""
     features = loss.vgg(pastiches, {*loss.content_layers, *loss.style_layers})
     content = sum(
@@ -82,22 +82,22 @@ def plain_objective(loss: PerceptualLoss, pastiches: Tensor, photo_features: dic
     for layer in loss.style_layers:
         target = loss.get_buffer(f"gram_{layer}")
         expanded = target.expand(len(pastiches), -1, -1)
-        style = style + F.mse_loss(plain_gram(features[layer]), expanded) / target.square().mean()
+        style = style + F.mse_loss(baseline_gram(features[layer]), expanded) / target.square().mean()
     variation = (pastiches[..., 1:] - pastiches[..., :-1]).abs().mean()
     variation = variation + (pastiches[..., 1:, :] - pastiches[..., :-1, :]).abs().mean()
     weighted = loss.content_weight * content + loss.style_weight * style / len(loss.style_layers)
     return weighted + loss.tv_weight * variation
 
 
-def plain_step(network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.Optimizer, photos: Tensor) -> None:
+def baseline_step(network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.Optimizer, photos: Tensor) -> None:
     """One training step on (B, 3, H, W) photographs in [0, 1]."""
     optimizer.zero_grad()
     photo_features = loss.vgg(photos, {*loss.content_layers, *loss.style_layers})
-    plain_objective(loss, network(photos), photo_features).backward()
+    baseline_objective(loss, network(photos), photo_features).backward()
     optimizer.step()
 
 
-def plain_descent(loss: PerceptualLoss, photo: Tensor, evaluations: int) -> tuple[Tensor, int]:
+def baseline_descent(loss: PerceptualLoss, photo: Tensor, evaluations: int) -> tuple[Tensor, int]:
     """What PyTorch's L-BFGS reaches from a photograph, both (1, 3, H, W) in [0, 1], and in how many evaluations."""
     done = 0
     picture = photo.clone().requires_grad_()
@@ -115,7 +115,7 @@ def plain_descent(loss: PerceptualLoss, photo: Tensor, evaluations: int) -> tupl
         nonlocal done
         done += 1
         optimizer.zero_grad()
-        objective = plain_objective(loss, picture.clamp(0, 1), photo_features)
+        objective = baseline_objective(loss, picture.clamp(0, 1), photo_features)
         objective.backward()
         return objective
 
