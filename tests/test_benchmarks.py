@@ -21,9 +21,9 @@ from .conftest import SMALL, settings
         (
             "train benchmark.rounds=1 benchmark.steps=1 data.size=64 data.batch_size=1 network.width=8",
             ("this trainer", 5),  # images a second
-            ("baseline", 5),
+            ("baseline", 4),
         ),
-        ("optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=64", ("baseline", 2), ("this  ", 1)),
+        ("optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=64", ("baseline", 1), ("this  ", 1)),
         ("scales benchmark.scales=[32,48] benchmark.iterations=3", ("noise", 2), ("noise", 3)),
     ],
 )
