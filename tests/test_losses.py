@@ -1,9 +1,12 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from allaprima.errors import UserError
 from allaprima.losses import perceptual as losses
+from allaprima.losses.grid import grid_energy
 from allaprima.losses.perceptual import PerceptualLoss, gram_matrix
+from allaprima.networks.base import CELL
 
 
 def test_content_golden_numbers():
@@ -133,3 +136,12 @@ def test_gradient_reaches_the_pastiche_and_nothing_else(vgg):
 def test_unknown_objective_is_refused(vgg):
     with pytest.raises(UserError, match="relative, johnson, gatys"):
         make_loss(vgg, torch.rand(1, 3, 32, 32), "perceptual")
+
+
+def test_a_weave_of_cells_has_grid_energy_and_texture_and_gradients_have_not():
+    weave = (0.5 + 0.1 * torch.randn(1, 3, CELL, CELL)).repeat(1, 1, 24, 24)
+    texture, gradient = 0.5 + 0.1 * torch.randn(1, 3, 96, 96), torch.linspace(0, 1, 96).expand(1, 3, 96, 96)
+    assert grid_energy(weave) > 20 * grid_energy(texture)
+    assert grid_energy(gradient) < 1e-9
+    assert grid_energy(torch.cat([weave, texture])).tolist() == [grid_energy(weave), grid_energy(texture)]
+    assert grid_energy(F.pad(weave, (0, 3, 0, 2), mode="replicate")) == grid_energy(weave)

@@ -25,6 +25,7 @@ from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError, typed
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import read_picture
+from allaprima.networks.blocks import Grain
 from allaprima.networks.files import load_network, write_network
 from allaprima.training.initialization import initial_network
 from allaprima.training.module import LEAD, led_weight, moving_average, rate_share, step_seed
@@ -280,6 +281,23 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
         run.train(configuration(*small, f"init={first}", "network.width=16"))
 
 
+def test_a_network_sees_the_same_noise_as_its_teacher_and_keeps_its_content_weight(tmp_path, monkeypatch):
+    seen = []
+    noisy = Grain.forward
+
+    def watched(self, photos, training):
+        seen.append(noisy(self, photos, training))
+        return seen[-1]
+
+    monkeypatch.setattr(Grain, "forward", watched)
+    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=1", "data.workers=0", "teacher=kandinsky")
+    path = run.train(configuration(*small, "teacher_weight=1", "loss.content_distance=0.01"))
+    mine, teachers = seen[:2]
+    assert mine.shape[0] == 4 and torch.equal(mine, teachers)
+    weights = [load_network(name)[1].content_weights["kandinsky"] for name in (path, "kandinsky")]
+    assert weights[0] == weights[1]
+
+
 @torch.inference_mode()
 def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
     small = (
@@ -371,10 +389,13 @@ def test_training_leads_the_content_weight(tmp_path, distance, weight):
     assert metadata.content_weights["kandinsky"] == pytest.approx(weight, rel=0.01)
 
 
-@pytest.mark.parametrize("term", ["content_weight", "style_weight", "tv_weight"])
+@pytest.mark.parametrize(
+    "term", ["loss.content_weight", "loss.style_weight", "loss.tv_weight", "grid_weight", "teacher_weight"]
+)
 def test_every_term_of_the_objective_is_trained_on(tmp_path, term):
     small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=2", "data.workers=0", "loss.content_distance=null")
-    light, heavy = (load_file(run.train(configuration(*small, f"loss.{term}={weight}"))) for weight in (0.01, 100))
+    small += ("teacher=kandinsky",) if term == "teacher_weight" else ()
+    light, heavy = (load_file(run.train(configuration(*small, f"{term}={weight}"))) for weight in (0.01, 100))
     assert any(not torch.equal(light[name], value) for name, value in heavy.items())
 
 

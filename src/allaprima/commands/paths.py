@@ -10,6 +10,8 @@ from allaprima.commands.groups import StyleSettings
 from allaprima.data.photos import STARTER_VALIDATION, find_photos, packaged_photos
 from allaprima.errors import UserError
 from allaprima.media.images import WRITE_OPTIONS
+from allaprima.media.recording import RECORDED_SUFFIXES
+from allaprima.media.video import VIDEO_SUFFIXES
 from allaprima.networks.files import network_path
 
 
@@ -20,15 +22,21 @@ class NamesNetwork(Protocol):
     model: str | None
 
 
-def chosen_network(settings: NamesNetwork) -> Path:
+def chosen_network(settings: NamesNetwork, fast: bool = False) -> Path:
     """The file of the network that a command's `model`, or else its `style`, names.
+
+    Args:
+        settings: of the command.
+        fast: of a bundled painting the network made for speed.
 
     Raises:
         UserError: there is no such file, or a painting is given in the place of a network.
     """
+    if fast and settings.model:
+        raise UserError("fast=true chooses among the bundled networks: leave out model=, or fast=")
     if settings.style.image and not settings.model:
         raise UserError("style.image needs training first: train.py style.image=PICTURE, then model= what it wrote")
-    return network_path(settings.model or settings.style.name)
+    return network_path(settings.model or f"{settings.style.name}{'_realtime' if fast else ''}")
 
 
 def find_inputs(given: Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
@@ -73,22 +81,24 @@ def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, 
     Raises:
         UserError: several results for one file, a result in the place of an input, or an unknown suffix.
     """
+    written = (*WRITE_OPTIONS, *RECORDED_SUFFIXES)
     if suffix is not None and suffix not in WRITE_OPTIONS:
         raise UserError(f"suffix={suffix}: take one of {', '.join(WRITE_OPTIONS)}")
     target = Path(output)
-    if (target.suffix.lower() in WRITE_OPTIONS or (target.suffix and len(inputs) == 1)) and not target.is_dir():
+    if (target.suffix.lower() in written or (target.suffix and len(inputs) == 1)) and not target.is_dir():
         if len(inputs) > 1:
             raise UserError(f"output={output} is one file, but there are {len(inputs)} inputs: name a folder")
         places = [target]
     else:
         places = [
-            target / below.with_name(f"{below.stem}_{style}{suffix or writable_suffix(below)}") for _, below in inputs
+            target / below.with_name(f"{below.stem}_{style}{writable_suffix(below, suffix)}") for _, below in inputs
         ]
     originals = {photo.resolve() for photo, _ in inputs}
     taken: set[Path] = set()
-    for place in places:
-        if place.suffix.lower() not in WRITE_OPTIONS:
-            raise UserError(f"output={place}: pictures are written as {', '.join(WRITE_OPTIONS)}")
+    for place, (source, _) in zip(places, inputs, strict=True):
+        kind, suffixes = ("videos", RECORDED_SUFFIXES) if is_video(source) else ("pictures", WRITE_OPTIONS)
+        if place.suffix.lower() not in suffixes:
+            raise UserError(f"output={place}: {kind} are written as {', '.join(suffixes)}")
         if place.resolve() in originals:
             raise UserError(f"output={place} is one of the inputs and would be overwritten: choose another place")
         if place in taken:
@@ -97,6 +107,13 @@ def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, 
     return places
 
 
-def writable_suffix(photo: Path) -> str:
-    """The suffix of a photograph where results can have it, else .png."""
-    return photo.suffix if photo.suffix.lower() in WRITE_OPTIONS else ".png"
+def writable_suffix(source: Path, wanted: str | None) -> str:
+    """The suffix of a result: for pictures `wanted`, else the input's own where results can have it, .png or .mp4."""
+    if is_video(source):
+        return source.suffix if source.suffix.lower() in RECORDED_SUFFIXES else ".mp4"
+    return wanted or (source.suffix if source.suffix.lower() in WRITE_OPTIONS else ".png")
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is called as videos are."""
+    return path.suffix.lower() in VIDEO_SUFFIXES

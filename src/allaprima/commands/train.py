@@ -54,6 +54,7 @@ class TrainSettings(Settings):
     init: Text
     teacher: Text | None
     teacher_weight: Number | None
+    grid_weight: Number
     resume: Text | None
     runs: Text
 
@@ -91,7 +92,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         folder = new_folder(runs, style.name)
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
     distance, optimizer = settings.loss.content_distance, Optimizer(**settings.optimizer.asdict())
-    module = StyleTransfer(network, losses, metadata, shared, distance, optimizer, teacher)
+    module = StyleTransfer(network, losses, metadata, shared, distance, optimizer, teacher, settings.grid_weight)
     loggers = make_loggers(**settings.logger.asdict(), folder=folder, style=style.name)
     own = {"max_steps": shared["max_steps"], "precision": shared["precision"]}
     trainer = make_trainer(settings.trainer.asdict() | own, folder, loggers, callbacks)
@@ -139,6 +140,7 @@ def comparable_settings(settings: TrainSettings, teacher: Teacher | None, data: 
         "precision": precision(settings.trainer),
         "teacher_sha256": weights_sha256(teacher.network) if teacher else None,
         "teacher_weight": settings.teacher_weight,
+        "grid_weight": settings.grid_weight,
         "photographs": len(data.photos),
     }
 

@@ -113,10 +113,11 @@ class Stylizer:
     def _array(self, image: np.ndarray, options: Any) -> np.ndarray:
         if image.ndim != 3 or image.shape[2] not in (3, 4):
             raise ValueError(f"an array of {image.shape}: give (H, W, 3) or (H, W, 4)")
-        if image.dtype == np.uint8:
-            return np.asarray(self(Image.fromarray(image), *options))
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-        return torch.cat([self(pixels[:3], *options), pixels[3:]]).permute(1, 2, 0).numpy()
+        bands = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        if image.dtype != np.uint8:
+            return torch.cat([self(bands[:3], *options), bands[3:]]).permute(1, 2, 0).numpy()
+        painted = (self(bands[:3].float() / 255, *options) * 255).round().clamp(0, 255).byte()
+        return torch.cat([painted, bands[3:]]).permute(1, 2, 0).contiguous().numpy()
 
     def _pastiches(self, photos: Tensor, strength: float, preserve_color: bool, size: int | None) -> Tensor:
         pastiches = resized(self._paint(at_short_side(photos, size) if size else photos), photos.shape[-2:])

@@ -24,19 +24,24 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary = Path(file.name)
             try:
                 file.write(content)
-                # NamedTemporaryFile makes files private; give this one the permissions of any other.
-                umask = os.umask(0)
-                os.umask(umask)
-                os.fchmod(file.fileno(), 0o666 & ~umask)
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut could leave an empty file under the final name
                 file.close()
-                temporary.replace(path)
+                publish(temporary, path)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a file that is whole its final name. Raises OSError where that is not possible."""
+    # Temporary files are private; give this one the permissions of any other.
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())  # or a power cut could leave an empty file under the final name
+    temporary.replace(path)
 
 
 def check_writable(folder: Path) -> None:
@@ -78,15 +83,20 @@ def fetch_picture(source: str) -> bytes:
 
 
 def check_regular(path: Path) -> None:
-    """Raises ImageError for what is no ordinary file, a device or a pipe, or one that is too large for a picture.
+    """Raises ImageError for what `check_file` refuses, and for a file that is too large for a picture.
 
     Raises OSError if there is nothing.
     """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        raise ImageError(f"{path} is not a picture but a device or a pipe: give a file")
-    if status.st_size > LARGEST_PICTURE:
+    check_file(path)
+    if path.stat().st_size > LARGEST_PICTURE:
         raise ImageError(f"{path} has more than {LARGEST_PICTURE >> 20} MB, the most that are read: save it smaller")
+
+
+def check_file(path: Path) -> None:
+    """Raises ImageError for what is no ordinary file, a device or a pipe. Raises OSError if there is nothing."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ImageError(f"{path} is not a picture but a device or a pipe: give a file")
 
 
 def download_picture(source: str) -> bytes:

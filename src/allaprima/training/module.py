@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from allaprima.data.photos import Batch
 from allaprima.errors import UserError
+from allaprima.losses.grid import grid_energy
 from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.networks.files import write_network
 from allaprima.networks.metadata import Metadata, metadata_from
@@ -68,6 +69,7 @@ class StyleTransfer(pl.LightningModule):
             content weights as they are.
         optimizer: how fast it learns.
         teacher: a network to learn from, beside the objective or in its place.
+        grid_weight: of `grid_energy` beside the objective, for networks that paint whole cells at once.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class StyleTransfer(pl.LightningModule):
         content_distance: float | None,
         optimizer: Optimizer,
         teacher: Teacher | None = None,
+        grid_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.network, self.losses, self.metadata, self.settings = network, nn.ModuleDict(losses), metadata, settings
@@ -88,7 +91,7 @@ class StyleTransfer(pl.LightningModule):
         self.averaged = AveragedModel(network, multi_avg_fn=moving_average(optimizer.average_decay))
         self.averaged.requires_grad_(False)
         self.teacher, self.teacher_weight = teacher.network if teacher else None, teacher.weight if teacher else None
-        self.optimizer = optimizer
+        self.optimizer, self.grid_weight = optimizer, grid_weight
         self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
         self.validation: dict[str, float] = {}
 
@@ -143,9 +146,14 @@ class StyleTransfer(pl.LightningModule):
         logged = terms._asdict() | {"content_weight": self.losses[style].content_weight}
         self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.log("objective", terms.total, prog_bar=True, logger=False)
-        if self.content_distance is not None:
+        if self.content_distance is not None and not self.teacher:  # whose own training has found the weight
             self._lead_content(style, terms.content.item())
-        return terms.total + (self.teacher_weight or 0) * distance
+        total = terms.total + (self.teacher_weight or 0) * distance
+        if self.grid_weight:
+            grid = grid_energy(pastiches).mean()
+            self.log("train/grid", grid)
+            total = total + self.grid_weight * grid
+        return total
 
     def _distance_from_teacher(self, pastiches: Tensor, photos: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)  # the same input noise: what a network makes of it can then be learned too

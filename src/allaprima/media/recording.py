@@ -1,0 +1,124 @@
+"""Writing video files: as many frames at the same times as another has, and its sound, whole or not at all."""
+
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import av
+import numpy as np
+
+from allaprima.errors import ImageError
+from allaprima.media.files import TEMPORARY, publish
+from allaprima.media.video import Frame, Video, reason
+
+RECORDED_SUFFIXES = (".mp4", ".mkv", ".mov")
+# A quality at which strokes stay strokes; slower presets would take the processor from the painting.
+ENCODER, OPTIONS = "libx264", {"crf": "18", "preset": "veryfast"}
+
+
+class Recording:
+    """A video file in the making: `write` its frames, then `finish`; or `discard` it, and nothing is left.
+
+    Args:
+        path: of the file, one of `RECORDED_SUFFIXES`.
+        video: whose frames are written, changed but in their order, and whose sound is copied as it is.
+
+    Raises:
+        ImageError: it cannot be written, or its kind of file has no room for that sound.
+    """
+
+    def __init__(self, path: Path, video: Video) -> None:
+        self.path, self.video = path, video
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(path.suffix, TEMPORARY, path.parent)
+        except OSError as error:
+            raise ImageError(f"cannot write {path}: {error.strerror}") from error
+        os.close(descriptor)
+        self.temporary = Path(name)
+        self.output = av.open(name, "w")
+        self.stream = self.output.add_stream(ENCODER, rate=video.rate, options=OPTIONS)
+        self.stream.codec_context.time_base = video.stream.time_base
+        if video.rotation:
+            self.stream.set_display_rotation(video.rotation)
+        self.sound = Sound(video.path, self.output) if video.container.streams.audio else None
+
+    def write(self, frame: Frame) -> None:
+        """Add a frame, of the same size as all others. Raises ImageError if the file cannot be written."""
+        pixels = np.ascontiguousarray(np.rot90(frame.pixels, -self.video.rotation // 90))
+        height, width = pixels.shape[:2]
+        context = self.stream.codec_context
+        if not context.is_open:
+            context.width, context.height = width, height
+            # Colours at half the size, which every player can show, need even sides.
+            context.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
+        picture = av.VideoFrame.from_ndarray(pixels, "rgb24")
+        picture.pts, picture.time_base = frame.time, self.video.stream.time_base
+        self._mux(self.stream.encode(picture))
+
+    def finish(self) -> None:
+        """Write what is left, and give the file its name. Raises ImageError if that cannot be."""
+        self._mux(self.stream.encode(None))
+        if self.sound:
+            self.sound.copy(math.inf)
+        self.close()
+        try:
+            publish(self.temporary, self.path)
+        except OSError as error:
+            self.temporary.unlink(missing_ok=True)
+            raise ImageError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def discard(self) -> None:
+        """Leave no file."""
+        self.close()
+        self.temporary.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file, which has no name yet."""
+        self.output.close()
+        if self.sound:
+            self.sound.close()
+
+    def _mux(self, packets: Iterable[av.Packet]) -> None:
+        try:
+            for packet in packets:
+                if self.sound:  # of one moment near its picture, or a player has to read back and forth
+                    self.sound.copy(float((packet.dts or 0) * packet.time_base))
+                self.output.mux(packet)
+        except (av.FFmpegError, OSError) as error:
+            raise ImageError(f"cannot write {self.path}: {reason(error)}") from error
+
+
+class Sound:
+    """The first sound of a video file, copied as it is.
+
+    Args:
+        path: of the video. It is opened again, since decoding pictures reads on as it needs.
+        output: where it is copied to.
+
+    Raises:
+        ImageError: such a file has no room for that sound.
+    """
+
+    def __init__(self, path: Path, output: av.container.OutputContainer) -> None:
+        self.source, self.output = av.open(str(path)), output
+        stream = self.source.streams.audio[0]
+        try:
+            self.stream = output.add_stream_from_template(stream)
+        except (av.FFmpegError, ValueError) as error:
+            raise ImageError(f"the sound of {path} does not fit into such a file: give output=NAME.mkv") from error
+        self.packets = (packet for packet in self.source.demux(stream) if packet.dts is not None)
+        self.next = next(self.packets, None)
+
+    def copy(self, until: float) -> None:
+        """Copy what begins before so many seconds."""
+        while self.next and float(self.next.dts * self.next.time_base) <= until:
+            self.next.stream = self.stream
+            self.output.mux(self.next)
+            self.next = next(self.packets, None)
+
+    def close(self) -> None:
+        """Close the video's file."""
+        self.source.close()

@@ -1,0 +1,81 @@
+"""Reading video files: frames with their times, turned upright."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from allaprima.errors import ImageError
+from allaprima.media.files import check_file
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+
+
+class Frame(NamedTuple):
+    """One picture of a video.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, sRGB, upright.
+        time: when it is shown, in the video's time base.
+    """
+
+    pixels: np.ndarray
+    time: int
+
+
+class Video:
+    """A video file, read from its start to its end.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        rotation: degrees counterclockwise by which its frames are turned to be upright, a multiple of 90.
+        rate: frames a second, the mean.
+        count: how many frames there are, or about as many; 0 if the file does not tell.
+
+    Raises:
+        ImageError: it is not there, no video, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            check_file(path)
+            self.container = av.open(str(path))
+            self.stream = self.container.streams.video[0]
+            self.stream.thread_type = "AUTO"
+            self.rotation = round(next(self.container.decode(self.stream)).rotation / 90) * 90 % 360
+            self.container.seek(0)
+        except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
+            raise ImageError(f"{path} is no video that can be read: {reason(error)}") from error
+        self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        seconds = self.container.duration / av.time_base if self.container.duration else 0
+        self.count = self.stream.frames or round(seconds * self.rate)
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames. Raises ImageError where the file is damaged."""
+        last = None
+        try:
+            for frame in self.container.decode(self.stream):
+                # Damaged files have frames without a time, or two at one: a file to be written may have neither.
+                time = frame.pts if frame.pts is not None else 0
+                last = time if last is None else max(last + 1, time)
+                pixels = np.rot90(frame.to_ndarray(format="rgb24"), self.rotation // 90)
+                yield Frame(np.ascontiguousarray(pixels), last)
+        except av.FFmpegError as error:
+            raise ImageError(f"{self.path} is damaged: {reason(error)}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
+
+
+def reason(error: Exception) -> str:
+    """An error of FFmpeg's in words."""
+    if isinstance(error, IndexError | StopIteration):
+        return "it has no pictures"
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,183 @@
+import functools
+import threading
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from allaprima.commands import infer
+from allaprima.commands.infer import paint_files
+from allaprima.errors import UserError
+from allaprima.inference.stream import DEPTH, ahead, behind
+from allaprima.inference.stylizer import Stylizer
+from allaprima.media.video import Video
+
+from .conftest import settings
+
+configuration = functools.partial(settings, "infer")
+TIMES = (0, 40, 80, 200, 240, 280, 320, 333, 400, 440)  # milliseconds, unevenly apart
+
+
+def make_clip(path, width=50, height=34, rotation=0, sound=True, times=TIMES, codec="libx264"):
+    """A clip with a bright square that wanders over a ramp, and a tone."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25, options={"crf": "10"} if codec == "libx264" else {})
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        tone = output.add_stream("aac", rate=16000) if sound else None
+        for number, time in enumerate(times):
+            pixels = np.tile(np.linspace(40, 160, width, dtype=np.uint8)[None, :, None], (height, 1, 3))
+            pixels[4:12, 2 + number : 10 + number] = (230, 60, 20)
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        if tone:
+            wave = (8000 * np.sin(np.arange(8000) / 6)).astype(np.int16)[None]
+            samples = av.AudioFrame.from_ndarray(wave, "s16", "mono")
+            samples.sample_rate, samples.pts = 16000, 0
+            output.mux(tone.encode(samples))
+            output.mux(tone.encode(None))
+    return path
+
+
+def seen(path):
+    """Times in seconds, upright pictures, size and rotation as stored, packets of sound."""
+    video = Video(path)
+    frames = list(video.frames())
+    times = [float(frame.time * video.stream.time_base) for frame in frames]
+    stored = (video.stream.width, video.stream.height, video.rotation)
+    with av.open(str(path)) as again:
+        sound = [bytes(packet) for packet in again.demux(audio=0) if packet.size] if again.streams.audio else []
+    video.close()
+    return times, [frame.pixels for frame in frames], stored, sound
+
+
+def paint(*overrides):
+    return paint_files(configuration(*overrides))
+
+
+@pytest.mark.parametrize(("width", "height"), [(50, 34), (51, 35)])
+@pytest.mark.parametrize("rotation", [0, 90, 180])
+def test_a_clip_comes_back_with_its_frames_times_size_rotation_and_sound(tmp_path, width, height, rotation):
+    clip = make_clip(tmp_path / "clip.mp4", width, height, rotation)
+    (written,) = paint(f"input={clip}", f"output={tmp_path / 'painted.mp4'}", "strength=0")
+    before, after = seen(clip), seen(written)
+    assert after[0] == pytest.approx(before[0], abs=1e-3) and len(after[0]) == len(TIMES)
+    assert after[2] == before[2] == (width, height, rotation)
+    assert after[3] == before[3] != []
+    for mine, theirs in zip(after[1], before[1], strict=True):
+        assert mine.shape == theirs.shape == ((height, width, 3) if rotation in (0, 180) else (width, height, 3))
+        assert np.abs(mine.astype(float) - theirs).mean() < 8
+    assert not list(tmp_path.glob(".allaprima-*"))
+
+
+def test_every_frame_is_painted_upright_as_a_picture_is(tmp_path):
+    clip = make_clip(tmp_path / "clip.mkv", 64, 48, rotation=90)
+    (written,) = paint(f"input={clip}", f"output={tmp_path}", "engine=torch", "fast=true")
+    assert written.name == "clip_kandinsky.mkv"
+    stylizer = Stylizer.load("kandinsky_realtime", engine="torch")
+    for photo, pastiche in zip(seen(clip)[1], seen(written)[1], strict=True):
+        assert np.abs(stylizer(photo).astype(float) - pastiche).mean() < 12
+        assert np.abs(photo.astype(float) - pastiche).mean() > 20
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libvpx-vp9"])
+def test_a_clip_of_another_kind_becomes_an_mp4(tmp_path, codec):
+    name = "clip.avi" if codec == "mpeg4" else "clip.webm"
+    clip = make_clip(tmp_path / name, codec=codec, sound=False)
+    (written,) = paint(f"input={clip}", f"output={tmp_path / 'out'}", "strength=0")
+    assert written.name == "clip_kandinsky.mp4" and len(seen(written)[0]) == len(seen(clip)[0])
+
+
+def test_what_is_no_video_is_told_in_one_line(refused, tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4")
+    (tmp_path / "text.mp4").write_text("not a video")
+    (tmp_path / "empty.mp4").touch()
+    with av.open(str(tmp_path / "sound.mkv"), "w") as output:
+        tone = output.add_stream("aac", rate=16000)
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.int16), "s16", "mono")
+        samples.sample_rate = 16000
+        output.mux(tone.encode(samples))
+        output.mux(tone.encode(None))
+    for name in ("text.mp4", "empty.mp4", "sound.mkv", "missing.mp4"):
+        refused(["infer.py", f"input={name}", "output=painted"], name)
+    refused(["infer.py", f"input={clip}", "output=painted.png"], "videos are written as .mp4")
+    refused(["infer.py", f"input={clip}", f"output={clip}"], "would be overwritten")
+    refused(["infer.py", f"input={clip}", "model=udnie", "fast=true"], "leave out model=")
+    assert not (tmp_path / "painted").exists() or not list((tmp_path / "painted").iterdir())
+
+
+def test_a_clip_that_is_cut_off_leaves_one_line_and_no_file(tmp_path, capsys):
+    whole = make_clip(tmp_path / "clip.mkv", 128, 96, times=range(0, 4000, 40))
+    whole.write_bytes(whole.read_bytes()[:300])
+    with pytest.raises(UserError):
+        paint(f"input={whole}", f"output={tmp_path / 'out'}")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_ctrl_c_leaves_a_video_that_can_be_played(tmp_path, monkeypatch):
+    clip = make_clip(tmp_path / "clip.mp4")
+    paint_one, calls = Stylizer.__call__, []
+
+    def interrupted(self, *arguments, **options):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return paint_one(self, *arguments, **options)
+
+    monkeypatch.setattr(Stylizer, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        paint(f"input={clip}", f"output={tmp_path / 'painted.mp4'}")
+    assert 1 <= len(seen(tmp_path / "painted.mp4")[0]) <= 5
+    calls[:] = [1] * 5
+    with pytest.raises(KeyboardInterrupt):
+        paint(f"input={clip}", f"output={tmp_path / 'nothing.mp4'}")
+    assert not list(tmp_path.glob("nothing*")) and not list(tmp_path.glob(".allaprima-*"))
+
+
+def test_an_error_while_writing_leaves_no_file(tmp_path, monkeypatch):
+    clip = make_clip(tmp_path / "clip.mp4")
+
+    class Full(infer.Recording):
+        def write(self, frame):
+            raise MemoryError
+
+    monkeypatch.setattr(infer, "Recording", Full)
+    with pytest.raises(MemoryError):
+        paint(f"input={clip}", f"output={tmp_path / 'painted.mp4'}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]
+
+
+def test_frames_are_made_ahead_and_used_behind_but_no_more_than_so_many():
+    made, used, gate = [], [], threading.Semaphore(0)
+
+    def source():
+        for number in range(40):
+            made.append(number)
+            yield number
+
+    def use(number):
+        gate.acquire()
+        used.append(number)
+
+    for taken, _ in enumerate(behind(use, ahead(source())), 1):
+        assert len(made) <= taken + DEPTH + 1
+        assert taken - len(used) <= DEPTH + 2
+        gate.release()
+    assert used == made == list(range(40))
+
+
+def test_an_error_in_a_thread_comes_out():
+    def source():
+        yield 1
+        raise UserError("broken")
+
+    with pytest.raises(UserError, match="broken"):
+        list(ahead(source()))
+    with pytest.raises(ZeroDivisionError):
+        list(behind(lambda number: 1 / number, [1, 0, 1]))
