@@ -163,7 +163,7 @@ def test_files_folders_and_patterns(tmp_path, photo):
 
 def test_what_cannot_be_painted_is_passed_over_among_others(tmp_path, photo, capsys):
     (tmp_path / "broken.png").write_text("not a picture")
-    with pytest.raises(UserError, match="1 of 2 pictures"):
+    with pytest.raises(UserError, match="1 of 2 files"):
         paint(f"input=[{photo},{tmp_path / 'broken.png'}]", f"output={tmp_path / 'out'}")
     assert (tmp_path / "out" / "photo_kandinsky.png").is_file()
     assert "passed over" in capsys.readouterr().err
@@ -237,7 +237,7 @@ def test_names_that_are_no_text_or_as_long_as_can_be(tmp_path, photo):
 
 def test_a_place_that_cannot_be_written_is_noticed_before_painting(tmp_path, photo, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(Stylizer, "__call__", lambda *_: pytest.fail("painted"))
+    monkeypatch.setattr(Stylizer, "__call__", lambda *_, **__: pytest.fail("painted"))
     shutil.copy(photo, tmp_path / "other.png")
     with pytest.raises(UserError, match=r"cannot write in .*file"):
         paint(f"input=[{photo},{tmp_path / 'other.png'}]", f"output={tmp_path / 'file'}")
@@ -249,15 +249,15 @@ def test_a_picture_too_large_for_the_memory_is_passed_over(tmp_path, photo, monk
     shutil.copy(photo, other)
     paint_one = Stylizer.__call__
 
-    def limited(self, image, *arguments):
+    def limited(self, image, **options):
         if limited.calls == 0:
             limited.calls += 1
             raise error
-        return paint_one(self, image, *arguments)
+        return paint_one(self, image, **options)
 
     limited.calls = 0
     monkeypatch.setattr(Stylizer, "__call__", limited)
-    with pytest.raises(UserError, match="1 of 2 pictures could not be painted"):
+    with pytest.raises(UserError, match="1 of 2 files could not be painted"):
         paint(f"input=[{other},{photo}]", f"output={tmp_path / 'out'}")
     assert "too large for the memory: give a smaller size=" in capsys.readouterr().err
     assert (tmp_path / "out" / "photo_kandinsky.png").exists()

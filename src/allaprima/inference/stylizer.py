@@ -113,7 +113,7 @@ class Stylizer:
     def _array(self, image: np.ndarray, options: Any) -> np.ndarray:
         if image.ndim != 3 or image.shape[2] not in (3, 4):
             raise ValueError(f"an array of {image.shape}: give (H, W, 3) or (H, W, 4)")
-        bands = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        bands = torch.from_numpy(np.array(image)).permute(2, 0, 1)
         if image.dtype != np.uint8:
             return torch.cat([self(bands[:3], *options), bands[3:]]).permute(1, 2, 0).numpy()
         painted = (self(bands[:3].float() / 255, *options) * 255).round().clamp(0, 255).byte()
