@@ -1,4 +1,6 @@
 import functools
+import io
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ from allaprima.commands.infer import paint_files
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
+from allaprima.media.bundled import bundled_names
 from allaprima.media.images import read_picture
 
 from .conftest import TOP, settings
@@ -125,6 +128,35 @@ def test_a_network_for_several_paintings_paints_the_one_that_is_named(tmp_path, 
     assert written.name == "photo_udnie.png" and Image.open(written).tobytes() == udnie.tobytes()
     with pytest.raises(UserError, match="give style=, one of great_wave"):
         Stylizer.load("base/johnson")
+
+
+def test_every_painting_and_a_sheet_of_them(tmp_path, photo):
+    written = paint("style=all", f"input={photo}", f"output={tmp_path / 'out'}", "size=32", "engine=torch")
+    names = bundled_names("models/styles")
+    assert [path.name for path in written] == [*(f"photo_{name}.png" for name in names), "photo_all.jpg"]
+    assert len({path.read_bytes() for path in written}) == len(written)
+    assert min(Image.open(written[-1]).size) > 600
+    with pytest.raises(UserError, match="style=all gives many"):
+        paint("style=all", f"input={photo}", f"output={tmp_path / 'out.png'}")
+
+
+def test_a_program_can_read_what_was_done(photo, command):
+    (photo.parent / "broken.png").write_text("not a picture")
+    ended = command("infer.py", f"input=[{photo},broken.png]", "json=true", "size=32", "engine=torch", "suffix=.jpg")
+    (told,) = json.loads(ended.stdout)
+    assert ended.returncode == 2 and told["seconds"] > 0
+    assert (told["output"], told["style"], told["engine"]) == ("painted/photo_kandinsky.jpg", "kandinsky", "torch")
+
+
+def test_standard_input_and_output_are_pictures(photo, tmp_path):
+    script = [sys.executable, TOP / "scripts/infer.py", "input=-", "output=-", "suffix=.webp", "size=32"]
+    result = subprocess.run(script, cwd=tmp_path, input=photo.read_bytes(), capture_output=True)
+    assert result.returncode == 0, result.stderr
+    painted = Image.open(io.BytesIO(result.stdout))
+    assert (painted.format, painted.size) == ("WEBP", (90, 60))
+    result = subprocess.run(script, cwd=tmp_path, input=b"no picture", capture_output=True)
+    assert result.returncode == 2 and result.stdout == b"" and result.stderr.count(b"\n") == 1
+    assert b"standard input is not a picture" in result.stderr
 
 
 def test_the_photos_own_size_orientation_and_alpha(tmp_path):

@@ -1,27 +1,34 @@
 """Painting pictures and videos: which are meant, where each result goes, and what is said of it."""
 
+import io
+import itertools
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from omegaconf import DictConfig
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from tqdm import tqdm
 
 from allaprima.commands.groups import StyleSettings
-from allaprima.commands.paths import chosen_network, find_inputs, is_video, place_outputs
+from allaprima.commands.paths import STANDARD, chosen_network, find_inputs, is_video, place_outputs
 from allaprima.commands.settings import Settings, Share, Text, Whole, Words, listed
 from allaprima.errors import ImageError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.engines import engine_for, engine_note, fastest_engine
 from allaprima.inference.stream import ahead, behind
 from allaprima.inference.stylizer import Stylizer
-from allaprima.media.files import check_writable
-from allaprima.media.images import Picture, read_picture, write_picture
+from allaprima.media.bundled import bundled_names
+from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
+from allaprima.media.images import Picture, at_short_side, encoded_picture, read_picture, write_picture
 from allaprima.media.recording import Recording
 from allaprima.media.video import Frame, Video
+
+ALL = "all"  # style=all, every bundled painting
+SHEET_SIDE, COLUMNS = 320, 4
 
 
 class InferSettings(Settings):
@@ -38,10 +45,25 @@ class InferSettings(Settings):
     fast: bool
     engine: Text
     device: Text
+    as_json: bool = Field(alias="json")
 
     def options(self) -> dict[str, Any]:
         """Of a call of the stylizer."""
         return {"strength": self.strength, "preserve_color": self.preserve_color, "size": self.size}
+
+    def quiet(self) -> bool:
+        """Whether standard output belongs to a program that reads it."""
+        return self.as_json or self.output == str(STANDARD)
+
+
+class Result(NamedTuple):
+    """What became of one input."""
+
+    input: str
+    output: str
+    style: str
+    engine: str
+    seconds: float
 
 
 def paint_files(config: DictConfig) -> list[Path]:
@@ -56,34 +78,81 @@ def paint_files(config: DictConfig) -> list[Path]:
     settings = InferSettings.read(config)
     keep_freed_memory()
     inputs = find_inputs(settings.input, Path(settings.output))
-    stylizer = ready_stylizer(settings, [path for path, _ in inputs])
-    painting = stylizer.metadata.style
-    outputs = place_outputs(inputs, settings.output, painting.name, settings.suffix)
+    everything = settings.style.name == ALL
+    results, failures = [], []
+    for name in bundled_names("models/styles") if everything else [settings.style.name]:
+        stylizer = ready_stylizer(settings, name, [path for path, _ in inputs])
+        outputs = place_outputs(inputs, settings.output, stylizer.metadata.style.name, settings.suffix)
+        if everything and (outputs[0] == Path(settings.output) or inputs[0][0] == STANDARD):
+            raise UserError("style=all gives many pictures: name a file or a folder to paint, and a folder for output=")
+        painted, failed = paint_all(stylizer, [path for path, _ in inputs], outputs, settings)
+        results, failures = results + painted, failures + failed
+    sheets = write_sheets(results) if everything else []
+    tell(settings, results, sheets, stylizer)
+    if failures:
+        total = len(results) + len(failures)
+        raise UserError(f"{len(failures)} of {total} files could not be painted, {failures[0]} the first of them")
+    return [Path(result.output) for result in results] + sheets
+
+
+def paint_all(
+    stylizer: Stylizer, inputs: Sequence[Path], outputs: Sequence[Path], settings: InferSettings
+) -> tuple[list[Result], list[Path]]:
+    """Paint each input to its output; what was painted, and inputs that could not be.
+
+    Raises:
+        ImageError: the only input could not be painted, or a folder cannot be written to.
+    """
     if len(inputs) > 1:
         for folder in {output.parent for output in outputs}:
             check_writable(folder)  # before an hour of painting, not after it
-    written, failures = [], []
-    for (source, _), output in zip(tqdm(inputs, unit="file", disable=len(inputs) == 1), outputs, strict=True):
+    painting, results, failures = stylizer.metadata.style, [], []
+    for source, output in zip(tqdm(inputs, unit="file", disable=len(inputs) == 1), outputs, strict=True):
         paint = paint_clip if is_video(source) else paint_picture
         try:
-            seconds = paint(stylizer, source, output, settings.options())
+            seconds = paint(stylizer, source, output, settings)
         except ImageError as error:
             if len(inputs) == 1:
                 raise
             tqdm.write(f"passed over: {error}", file=sys.stderr)
             failures.append(source)
         else:
-            written.append(output)
-            tqdm.write(f"{source.name} as {painting}: {output}, in {seconds:.2g} s", file=sys.stdout)
-    print(engine_note(stylizer.engine, len(inputs)))
+            results.append(Result(str(source), str(output), painting.name, stylizer.engine, round(seconds, 3)))
+            if not settings.quiet():
+                tqdm.write(f"{source.name} as {painting}: {output}, in {seconds:.2g} s", file=sys.stdout)
+    return results, failures
+
+
+def tell(settings: InferSettings, results: Sequence[Result], sheets: Sequence[Path], stylizer: Stylizer) -> None:
+    """Say at the end what was done: in words, or as JSON, one object for each input and painting."""
+    if settings.as_json:
+        print(json.dumps([result._asdict() for result in results], indent=2))
+    if settings.quiet():
+        return
+    for sheet in sheets:
+        print(f"all of them on one sheet: {sheet}")
+    print(engine_note(stylizer.engine, len(results)))
     if stylizer.metadata.equivalent_iterations:
         print(iterations_note(stylizer.metadata.equivalent_iterations))
-    if failures:
-        raise UserError(f"{len(failures)} of {len(inputs)} files could not be painted, {failures[0]} the first of them")
-    return written
 
 
-def ready_stylizer(settings: InferSettings, inputs: Sequence[Path]) -> Stylizer:
+def write_sheets(results: Sequence[Result]) -> list[Path]:
+    """A sheet for every photograph: itself and its stylized images, each with the painting's name."""
+    from allaprima.evaluation.figures import encoded, picture_table  # matplotlib, a second that others need not wait
+
+    sheets = []
+    for source, painted in itertools.groupby(sorted(results), lambda result: result.input):
+        pictures = [result for result in painted if not is_video(Path(result.input))]
+        if pictures:
+            cells = [("photograph", Path(source))] + [(result.style, Path(result.output)) for result in pictures]
+            cells = [(name, at_short_side(read_picture(path).image[None], SHEET_SIDE)) for name, path in cells]
+            rows = [("", dict(cells[first : first + COLUMNS])) for first in range(0, len(cells), COLUMNS)]
+            sheets.append(Path(pictures[0].output).with_name(f"{Path(source).stem}_all.jpg"))
+            write_atomically(sheets[-1], encoded(picture_table(rows), 110, "jpeg"))
+    return sheets
+
+
+def ready_stylizer(settings: InferSettings, style: str, inputs: Sequence[Path]) -> Stylizer:
     """The network that is meant, with the engine that is done first with so many pictures.
 
     Raises:
@@ -92,28 +161,40 @@ def ready_stylizer(settings: InferSettings, inputs: Sequence[Path]) -> Stylizer:
     engine = settings.engine
     if engine == "auto" and chosen_device(settings.device) == "cpu":
         engine = fastest_engine() if any(map(is_video, inputs)) else engine_for(len(inputs))
-    return Stylizer.load(chosen_network(settings, settings.fast), settings.style.name, engine, settings.device)
+    return Stylizer.load(chosen_network(settings, style, settings.fast), style, engine, settings.device)
 
 
-def paint_picture(stylizer: Stylizer, photo: Path, output: Path, options: Mapping[str, Any]) -> float:
+def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: InferSettings) -> float:
     """Paint one picture file as `Stylizer` does; return the seconds that it took, reading and writing included.
 
     Raises:
         ImageError: it cannot be read or written, or is too large for the memory.
     """
     started = time.monotonic()
-    picture = read_picture(photo)
+    picture = read_standard_input() if photo == STANDARD else read_picture(photo)
     try:
-        pastiche = stylizer(picture.image, **options)
+        pastiche = stylizer(picture.image, **settings.options())
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):  # PyTorch has no kind of its own for it
             raise
         raise ImageError(f"{photo} is too large for the memory: give a smaller size=, as size=1024") from error
-    write_picture(output, Picture(pastiche, picture.alpha))
+    painted = Picture(pastiche, picture.alpha)
+    if output == STANDARD:
+        sys.stdout.buffer.write(encoded_picture(painted, settings.suffix or ".png"))
+    else:
+        write_picture(output, painted)
     return time.monotonic() - started
 
 
-def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[str, Any]) -> float:
+def read_standard_input() -> Picture:
+    """The picture on standard input. Raises ImageError if there is none."""
+    content = sys.stdin.buffer.read(LARGEST_PICTURE + 1)
+    if len(content) > LARGEST_PICTURE:
+        raise ImageError(f"standard input has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
+    return read_picture(io.BytesIO(content), "standard input")
+
+
+def paint_clip(stylizer: Stylizer, clip: Path, output: Path, settings: InferSettings) -> float:
     """Paint every frame of a video file; return the seconds that it took, reading and writing included.
 
     Interrupted, it leaves the frames painted so far, as a video that can be played.
@@ -125,7 +206,7 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[st
     video = Video(clip)
     recording = Recording(output, video)
     frames = ahead(video.frames())
-    painted = (Frame(stylizer(frame.pixels, **options), frame.time) for frame in frames)
+    painted = (Frame(stylizer(frame.pixels, **settings.options()), frame.time) for frame in frames)
     try:
         with tqdm(total=video.count, unit="frame") as progress:
             for _ in behind(recording.write, painted):
@@ -135,7 +216,7 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[st
     except KeyboardInterrupt:
         if progress.n:
             recording.finish()
-            print(f"interrupted: {output} has what was painted so far")
+            print(f"interrupted: {output} has what was painted so far", file=sys.stderr)
         else:
             recording.discard()
         raise

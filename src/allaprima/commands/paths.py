@@ -14,6 +14,8 @@ from allaprima.media.recording import RECORDED_SUFFIXES
 from allaprima.media.video import VIDEO_SUFFIXES
 from allaprima.networks.files import network_path
 
+STANDARD = Path("-")  # input or output
+
 
 class NamesNetwork(Protocol):
     """Settings of a command that uses a trained network."""
@@ -22,11 +24,12 @@ class NamesNetwork(Protocol):
     model: str | None
 
 
-def chosen_network(settings: NamesNetwork, fast: bool = False) -> Path:
+def chosen_network(settings: NamesNetwork, style: str | None = None, fast: bool = False) -> Path:
     """The file of the network that a command's `model`, or else its `style`, names.
 
     Args:
         settings: of the command.
+        style: in place of theirs.
         fast: of a bundled painting the network made for speed.
 
     Raises:
@@ -36,7 +39,7 @@ def chosen_network(settings: NamesNetwork, fast: bool = False) -> Path:
         raise UserError("fast=true chooses among the bundled networks: leave out model=, or fast=")
     if settings.style.image and not settings.model:
         raise UserError("style.image needs training first: train.py style.image=PICTURE, then model= what it wrote")
-    return network_path(settings.model or f"{settings.style.name}{'_realtime' if fast else ''}")
+    return network_path(settings.model or f"{style or settings.style.name}{'_realtime' if fast else ''}")
 
 
 def find_inputs(given: Sequence[str] | None, output: Path) -> list[tuple[Path, Path]]:
@@ -55,7 +58,9 @@ def find_inputs(given: Sequence[str] | None, output: Path) -> list[tuple[Path, P
         if not name:
             raise UserError("input= is empty: name a file, a folder or a pattern")
         path = Path(name)
-        if path.is_dir():
+        if path == STANDARD:
+            folder, photos = STANDARD, [STANDARD]
+        elif path.is_dir():
             folder, photos = path, find_photos(path)
         elif path.exists():
             folder, photos = path.parent, [path]
@@ -67,7 +72,7 @@ def find_inputs(given: Sequence[str] | None, output: Path) -> list[tuple[Path, P
                 raise UserError(f"input={name}: there is no such file or folder, and nothing matches it as a pattern")
         if folder.resolve() in output.resolve().parents and path not in photos:
             photos = [photo for photo in photos if output.resolve() not in photo.resolve().parents]
-        found |= {photo: photo.relative_to(folder) for photo in photos}
+        found |= {photo: Path("stdin") if photo == STANDARD else photo.relative_to(folder) for photo in photos}
     if not found:
         raise UserError(f"input={given}: nothing is left to paint; name a file, a folder or a pattern")
     return list(found.items())
@@ -85,6 +90,10 @@ def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, 
     if suffix is not None and suffix not in WRITE_OPTIONS:
         raise UserError(f"suffix={suffix}: take one of {', '.join(WRITE_OPTIONS)}")
     target = Path(output)
+    if target == STANDARD:
+        if len(inputs) > 1 or is_video(inputs[0][0]):
+            raise UserError("output=- takes one picture: name a folder for more, or a file for a video")
+        return [target]
     if (target.suffix.lower() in written or (target.suffix and len(inputs) == 1)) and not target.is_dir():
         if len(inputs) > 1:
             raise UserError(f"output={output} is one file, but there are {len(inputs)} inputs: name a folder")

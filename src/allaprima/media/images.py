@@ -145,23 +145,32 @@ def at_short_side(images: Tensor, short: int) -> Tensor:
     return resized(images, [max(1, round(side * factor)) for side in images.shape[-2:]])
 
 
-def read_picture(source: Path | io.BytesIO) -> Picture:
-    """Read a picture file, upright and in sRGB. Raises ImageError as `open_upright` does."""
-    pixels = to_tensor(open_upright(source))
+def read_picture(source: Path | io.BytesIO, name: str | None = None) -> Picture:
+    """Read a picture file, upright and in sRGB, which errors call `name`. Raises ImageError as `open_upright` does."""
+    pixels = to_tensor(open_upright(source, name=name))
     return Picture(pixels[:3].contiguous(), pixels[3:].contiguous() if pixels.shape[0] == 4 else None)
 
 
 def write_picture(path: Path, picture: Picture) -> None:
     """Write a picture, the format by the suffix of `path`; what stood there before stays until the new one is whole.
 
+    Raises:
+        ImageError: as `encoded_picture` does, or for a place that cannot be written to.
+    """
+    write_atomically(path, encoded_picture(picture, path.suffix))
+
+
+def encoded_picture(picture: Picture, suffix: str) -> bytes:
+    """A picture as a file's content, the format by the file's suffix.
+
     A JPEG has no transparency, so there the picture is laid on white.
 
     Raises:
-        ImageError: an unknown suffix, a picture too large for the format, or a place that cannot be written to.
+        ImageError: an unknown suffix, or a picture too large for the format.
     """
-    options = WRITE_OPTIONS.get(path.suffix.lower())
+    options = WRITE_OPTIONS.get(suffix.lower())
     if options is None:
-        raise ImageError(f"{path}: pictures are written as {', '.join(WRITE_OPTIONS)}; choose one of these suffixes")
+        raise ImageError(f"pictures are written as {', '.join(WRITE_OPTIONS)}: choose one of these suffixes")
     pixels = picture.image
     if picture.alpha is not None:
         if options["format"] == "JPEG":
@@ -172,5 +181,5 @@ def write_picture(path: Path, picture: Picture) -> None:
     try:
         to_image(pixels).save(encoded, **options)
     except (OSError, ValueError) as error:  # the larger the picture, the fewer formats have room for it
-        raise ImageError(f"{path} cannot be written as {options['format']}: {error}") from error
-    write_atomically(path, encoded.getvalue())
+        raise ImageError(f"this picture cannot be written as {options['format']}: {error}") from error
+    return encoded.getvalue()
