@@ -19,7 +19,7 @@ from allaprima.media.images import read_picture
 from allaprima.networks.files import load_network
 from allaprima.training.runs import find_checkpoint
 
-from .conftest import SMALL, TOP
+from .conftest import SMALL, TOP, make_clip
 
 README = (TOP / "README.md").read_text()
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
@@ -38,6 +38,7 @@ def workplace(tmp_path):
     for name in ("photo.jpg", "mine.jpg", "holiday/beach/1.jpg", "trips/north/2.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         photo.save(tmp_path / name)
+    make_clip(tmp_path / "clip.mp4")
     for name in ("mine", "kandinsky"):
         network = tmp_path / f"runs/{name}/DATE_TIME/models/{name}.safetensors"
         network.parent.mkdir(parents=True)

@@ -1,6 +1,5 @@
 import functools
 import threading
-from fractions import Fraction
 
 import av
 import numpy as np
@@ -13,36 +12,9 @@ from allaprima.inference.stream import DEPTH, ahead, behind
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.video import Video
 
-from .conftest import settings
+from .conftest import TIMES, make_clip, settings
 
 configuration = functools.partial(settings, "infer")
-TIMES = (0, 40, 80, 200, 240, 280, 320, 333, 400, 440)  # milliseconds, unevenly apart
-
-
-def make_clip(path, width=50, height=34, rotation=0, sound=True, times=TIMES, codec="libx264"):
-    """A clip with a bright square that wanders over a ramp, and a tone."""
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=25, options={"crf": "10"} if codec == "libx264" else {})
-        stream.width, stream.height = width, height
-        stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        if rotation:
-            stream.set_display_rotation(rotation)
-        tone = output.add_stream("aac", rate=16000) if sound else None
-        for number, time in enumerate(times):
-            pixels = np.tile(np.linspace(40, 160, width, dtype=np.uint8)[None, :, None], (height, 1, 3))
-            pixels[4:12, 2 + number : 10 + number] = (230, 60, 20)
-            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 1000)
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-        if tone:
-            wave = (8000 * np.sin(np.arange(8000) / 6)).astype(np.int16)[None]
-            samples = av.AudioFrame.from_ndarray(wave, "s16", "mono")
-            samples.sample_rate, samples.pts = 16000, 0
-            output.mux(tone.encode(samples))
-            output.mux(tone.encode(None))
-    return path
 
 
 def seen(path):
