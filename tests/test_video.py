@@ -5,9 +5,9 @@ import av
 import numpy as np
 import pytest
 
-from allaprima.commands import infer
 from allaprima.commands.infer import paint_files
 from allaprima.errors import UserError
+from allaprima.inference import clip as clips
 from allaprima.inference.stream import DEPTH, ahead, behind
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.video import Video
@@ -92,6 +92,23 @@ def test_a_clip_that_is_cut_off_leaves_one_line_and_no_file(tmp_path, capsys):
     assert not list(tmp_path.glob("out/*"))
 
 
+def test_a_sound_that_has_no_room_in_a_file_is_told_and_fits_another(tmp_path):
+    with av.open(str(tmp_path / "clip.mkv"), "w") as output:
+        pictures, tone = output.add_stream("libx264", rate=25), output.add_stream("flac", rate=16000, layout="mono")
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(5):
+            output.mux(pictures.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+        output.mux(pictures.encode(None))
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), "s16", "mono")
+        samples.sample_rate, samples.pts = 16000, 0
+        output.mux([*tone.encode(samples), *tone.encode(None)])
+    with pytest.raises(UserError, match=r"give output=NAME\.mkv"):
+        paint(f"input={tmp_path / 'clip.mkv'}", f"output={tmp_path / 'painted.mov'}")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
+    (written,) = paint(f"input={tmp_path / 'clip.mkv'}", f"output={tmp_path / 'painted.mkv'}")
+    assert seen(written)[3] == seen(tmp_path / "clip.mkv")[3] != []
+
+
 def test_ctrl_c_leaves_a_video_that_can_be_played(tmp_path, monkeypatch):
     clip = make_clip(tmp_path / "clip.mp4")
     paint_one, calls = Stylizer.__call__, []
@@ -115,11 +132,11 @@ def test_ctrl_c_leaves_a_video_that_can_be_played(tmp_path, monkeypatch):
 def test_an_error_while_writing_leaves_no_file(tmp_path, monkeypatch):
     clip = make_clip(tmp_path / "clip.mp4")
 
-    class Full(infer.Recording):
+    class Full(clips.Recording):
         def write(self, frame):
             raise MemoryError
 
-    monkeypatch.setattr(infer, "Recording", Full)
+    monkeypatch.setattr(clips, "Recording", Full)
     with pytest.raises(MemoryError):
         paint(f"input={clip}", f"output={tmp_path / 'painted.mp4'}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4"]

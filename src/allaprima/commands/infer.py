@@ -18,14 +18,12 @@ from allaprima.commands.paths import STANDARD, chosen_network, find_inputs, is_v
 from allaprima.commands.settings import Settings, Share, Text, Whole, Words, listed
 from allaprima.errors import ImageError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
+from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import engine_for, engine_note, fastest_engine
-from allaprima.inference.stream import ahead, behind
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.bundled import bundled_names
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
 from allaprima.media.images import Picture, at_short_side, encoded_picture, read_picture, write_picture
-from allaprima.media.recording import Recording
-from allaprima.media.video import Frame, Video
 
 ALL = "all"  # style=all, every bundled painting
 SHEET_SIDE, COLUMNS = 320, 4
@@ -108,15 +106,19 @@ def paint_all(
             check_writable(folder)  # before an hour of painting, not after it
     painting, results, failures = stylizer.metadata.style, [], []
     for source, output in zip(tqdm(inputs, unit="file", disable=len(inputs) == 1), outputs, strict=True):
-        paint = paint_clip if is_video(source) else paint_picture
+        started = time.monotonic()
         try:
-            seconds = paint(stylizer, source, output, settings)
+            if is_video(source):
+                paint_clip(stylizer, source, output, settings.options())
+            else:
+                paint_picture(stylizer, source, output, settings)
         except ImageError as error:
             if len(inputs) == 1:
                 raise
             tqdm.write(f"passed over: {error}", file=sys.stderr)
             failures.append(source)
         else:
+            seconds = time.monotonic() - started
             results.append(Result(str(source), str(output), painting.name, stylizer.engine, round(seconds, 3)))
             if not settings.quiet():
                 tqdm.write(f"{source.name} as {painting}: {output}, in {seconds:.2g} s", file=sys.stdout)
@@ -164,13 +166,12 @@ def ready_stylizer(settings: InferSettings, style: str, inputs: Sequence[Path]) 
     return Stylizer.load(chosen_network(settings, style, settings.fast), style, engine, settings.device)
 
 
-def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: InferSettings) -> float:
-    """Paint one picture file as `Stylizer` does; return the seconds that it took, reading and writing included.
+def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: InferSettings) -> None:
+    """Paint one picture file as `Stylizer` does.
 
     Raises:
         ImageError: it cannot be read or written, or is too large for the memory.
     """
-    started = time.monotonic()
     picture = read_standard_input() if photo == STANDARD else read_picture(photo)
     try:
         pastiche = stylizer(picture.image, **settings.options())
@@ -183,7 +184,6 @@ def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: Infer
         sys.stdout.buffer.write(encoded_picture(painted, settings.suffix or ".png"))
     else:
         write_picture(output, painted)
-    return time.monotonic() - started
 
 
 def read_standard_input() -> Picture:
@@ -192,42 +192,6 @@ def read_standard_input() -> Picture:
     if len(content) > LARGEST_PICTURE:
         raise ImageError(f"standard input has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
     return read_picture(io.BytesIO(content), "standard input")
-
-
-def paint_clip(stylizer: Stylizer, clip: Path, output: Path, settings: InferSettings) -> float:
-    """Paint every frame of a video file; return the seconds that it took, reading and writing included.
-
-    Interrupted, it leaves the frames painted so far, as a video that can be played.
-
-    Raises:
-        ImageError: it cannot be read or written.
-    """
-    started = time.monotonic()
-    video = Video(clip)
-    recording = Recording(output, video)
-    frames = ahead(video.frames())
-    painted = (Frame(stylizer(frame.pixels, **settings.options()), frame.time) for frame in frames)
-    try:
-        with tqdm(total=video.count, unit="frame") as progress:
-            for _ in behind(recording.write, painted):
-                progress.update()
-            if not progress.n:
-                raise ImageError(f"{clip} has no frames")
-    except KeyboardInterrupt:
-        if progress.n:
-            recording.finish()
-            print(f"interrupted: {output} has what was painted so far", file=sys.stderr)
-        else:
-            recording.discard()
-        raise
-    except BaseException:
-        recording.discard()
-        raise
-    finally:
-        frames.close()  # which waits for the thread that reads
-        video.close()
-    recording.finish()
-    return time.monotonic() - started
 
 
 def iterations_note(equivalent: Mapping[str, Mapping[str, float]]) -> str:

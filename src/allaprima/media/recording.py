@@ -43,7 +43,13 @@ class Recording:
         self.stream.codec_context.time_base = video.stream.time_base
         if video.rotation:
             self.stream.set_display_rotation(video.rotation)
-        self.sound = Sound(video.path, self.output) if video.container.streams.audio else None
+        self.sound = None
+        if video.container.streams.audio:
+            try:
+                self.sound = Sound(video.path, self.output)
+            except ImageError:
+                self.discard()
+                raise
 
     def write(self, frame: Frame) -> None:
         """Add a frame, of the same size as all others. Raises ImageError if the file cannot be written."""
@@ -88,7 +94,8 @@ class Recording:
                     self.sound.copy(float((packet.dts or 0) * packet.time_base))
                 self.output.mux(packet)
         except (av.FFmpegError, OSError) as error:
-            raise ImageError(f"cannot write {self.path}: {reason(error)}") from error
+            mend = "; if it is for the sound, give output=NAME.mkv" if self.sound else ""
+            raise ImageError(f"cannot write {self.path}: {reason(error)}{mend}") from error
 
 
 class Sound:

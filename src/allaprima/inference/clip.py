@@ -1,0 +1,54 @@
+"""A video file painted frame by frame."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from allaprima.errors import ImageError
+from allaprima.inference.stream import ahead, behind
+from allaprima.inference.stylizer import Stylizer
+from allaprima.media.recording import Recording
+from allaprima.media.video import Frame, Video
+
+
+def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[str, Any]) -> None:
+    """Paint every frame of a video file, with a progress bar.
+
+    Interrupted, it leaves the frames painted so far, as a video that can be played.
+
+    Args:
+        stylizer: what paints.
+        clip: the file.
+        output: where to, one of `RECORDED_SUFFIXES`.
+        options: of the stylizer's call.
+
+    Raises:
+        ImageError: it cannot be read or written.
+    """
+    video = Video(clip)
+    recording = Recording(output, video)
+    frames = ahead(video.frames())
+    painted = (Frame(stylizer(frame.pixels, **options), frame.time) for frame in frames)
+    try:
+        with tqdm(total=video.count, unit="frame") as progress:
+            for _ in behind(recording.write, painted):
+                progress.update()
+            if not progress.n:
+                raise ImageError(f"{clip} has no frames")
+    except KeyboardInterrupt:
+        if progress.n:
+            recording.finish()
+            print(f"interrupted: {output} has what was painted so far", file=sys.stderr)
+        else:
+            recording.discard()
+        raise
+    except BaseException:
+        recording.discard()
+        raise
+    finally:
+        frames.close()  # which waits for the thread that reads
+        video.close()
+    recording.finish()
