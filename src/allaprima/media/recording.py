@@ -1,5 +1,6 @@
 """Writing video files: as many frames at the same times as another has, and its sound, whole or not at all."""
 
+import contextlib
 import math
 import os
 import tempfile
@@ -78,7 +79,8 @@ class Recording:
 
     def discard(self) -> None:
         """Leave no file."""
-        self.close()
+        with contextlib.suppress(av.FFmpegError):  # what could not be begun cannot be ended either
+            self.close()
         self.temporary.unlink(missing_ok=True)
 
     def close(self) -> None:
