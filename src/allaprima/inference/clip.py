@@ -38,6 +38,7 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[st
                 progress.update()
             if not progress.n:
                 raise ImageError(f"{clip} has no frames")
+        recording.finish()
     except KeyboardInterrupt:
         if progress.n:
             recording.finish()
@@ -51,4 +52,3 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[st
     finally:
         frames.close()  # which waits for the thread that reads
         video.close()
-    recording.finish()
