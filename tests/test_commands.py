@@ -116,7 +116,9 @@ def as_anyone():
 def test_what_may_not_be_read_is_told_as_such():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        network, checkpoint, locked = (folder / part for part in ("a.safetensors", "last.ckpt", "locked"))
+        network, checkpoint, locked = (folder / part for part in ("a.safetensors", "last.ckpt", "open/locked"))
+        locked.parent.mkdir()
+        shutil.copy(COFFEE, locked.parent)
         shutil.copy(TOP / "models/kandinsky.safetensors", network)
         shutil.copy(COFFEE, checkpoint)
         locked.mkdir()
@@ -126,6 +128,7 @@ def test_what_may_not_be_read_is_told_as_such():
         for read in (
             lambda: load_network(network),
             lambda: find_photos(locked),
+            lambda: find_photos(locked.parent),
             lambda: read_picture(checkpoint),
             lambda: find_checkpoint(str(checkpoint), folder, {}, {}),
         ):

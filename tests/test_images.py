@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 from PIL import Image, ImageCms
 
 from allaprima.errors import ImageError
+from allaprima.media.files import TEMPORARY
 from allaprima.media.images import Picture, read_picture, write_picture
 
 
@@ -122,6 +124,16 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
     with pytest.raises(ImageError, match=r"large\.png has more than .* save it smaller"):
         read_picture(tmp_path / "large.png")
+
+
+def test_what_killed_processes_left_goes_after_a_day(tmp_path):
+    old, new, other = (tmp_path / name for name in (f"{TEMPORARY}old", f"{TEMPORARY}new", ".hidden"))
+    for path in (old, new, other):
+        path.touch()
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    write_picture(tmp_path / "a.png", Picture(gradient(), None))
+    assert sorted(tmp_path.iterdir()) == sorted([new, other, tmp_path / "a.png"])
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):

@@ -267,6 +267,32 @@ def test_names_that_are_no_text_or_as_long_as_can_be(tmp_path, photo):
     assert painted == [f"{longest}_kandinsky.png".encode(), b"\xff\xfe_kandinsky.png"]
 
 
+def test_a_reader_that_goes_away_does_not_stop_the_painting(tmp_path, photo):
+    for number in range(4):
+        shutil.copy(photo, tmp_path / f"{number}.png")
+    command = f"{sys.executable} {TOP / 'scripts/infer.py'} input='?.png' size=32 engine=torch | head -1"
+    result = subprocess.run(command, cwd=tmp_path, shell=True, capture_output=True, text=True)
+    assert "0.png as Composition VII" in result.stdout and "rror" not in result.stderr
+    assert len(list((tmp_path / "painted").iterdir())) == 4
+
+
+def test_a_photograph_of_many_pixels_takes_few_bytes_for_each(tmp_path):
+    program = """
+import resource, sys
+from PIL import Image
+from allaprima import Stylizer
+stylizer = Stylizer.load("kandinsky", engine="torch")
+image = Image.effect_noise((1000, 1000), 80).convert("RGB")
+stylizer(image, size=64)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+large = image.resize((6000, 6000))
+stylizer(large, strength=0.5, preserve_color=True, size=64)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 36e6)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert 3 < float(result.stdout) < 25  # bytes a pixel; as floating-point numbers it would be 12 for each picture
+
+
 def test_a_place_that_cannot_be_written_is_noticed_before_painting(tmp_path, photo, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(Stylizer, "__call__", lambda *_, **__: pytest.fail("painted"))

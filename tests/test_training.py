@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 import math
+import os
 import shlex
 import shutil
 import signal
@@ -170,6 +171,20 @@ def test_ctrl_c_loses_nothing_that_a_checkpoint_holds(tmp_path, interrupts, caps
         whole = run.train(configuration(*small, f"runs={tmp_path / 'whole'}"))
         networks = [load_file(path) for path in (ended, whole)]
         assert all(torch.equal(networks[0][name], value) for name, value in networks[1].items())
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_ends_a_run_in_words(tmp_path, sent):
+    command = [sys.executable, TOP / "scripts/train.py", *SMALL, "trainer.max_steps=5000", f"runs={tmp_path}"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(command, start_new_session=True, **pipes)
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("*/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(run.pid, sent)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130 and "resume=last goes on" in out
+    assert "Traceback" not in err and "Connection" not in err
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 `allaprima train style=kandinsky` and `python scripts/train.py style=kandinsky` are the same.
 """
 
+import contextlib
 import difflib
 import importlib
 import io
@@ -11,9 +12,8 @@ import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TextIO
 from unittest import mock
 
 import hydra
@@ -52,7 +52,7 @@ COMMANDS = {
 }
 
 
-@contextmanager
+@contextlib.contextmanager
 def mistakes_in_one_line(command: str) -> Iterator[None]:
     """Print a user's mistake as one line and exit with status 2; a programming error keeps its traceback."""
     try:
@@ -140,6 +140,25 @@ def explain(error: Exception, command: str) -> str:
     return f"there is no setting '{unknown[1]}'{meant}"
 
 
+class Unbroken:
+    """A stream that goes on into nothing when its reader has gone away, as `head -1` does after a line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, and let the reader see it at once."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+        return len(text)
+
+
 def run(command: str) -> None:
     """Run a command with the settings of `configs/COMMAND.yaml` and of the command line."""
 
@@ -160,7 +179,11 @@ def run(command: str) -> None:
     sys.argv[1:] = [re.sub(r"(?<!\\)\$\{", r"\\${", argument) for argument in sys.argv[1:]]
     check_choices(command, sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors in the settings come here instead of being printed by Hydra
-    with mistakes_in_one_line(command), mock.patch.object(ArgumentParser, "error", refuse_option):
+    with (
+        mistakes_in_one_line(command),
+        mock.patch.object(ArgumentParser, "error", refuse_option),
+        contextlib.redirect_stdout(Unbroken(sys.stdout)),
+    ):
         work()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from omegaconf import DictConfig
+from PIL import Image
 from pydantic import BeforeValidator, Field
 from tqdm import tqdm
 
@@ -23,7 +24,7 @@ from allaprima.inference.engines import engine_for, engine_note, fastest_engine
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.bundled import bundled_names
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
-from allaprima.media.images import Picture, at_short_side, encoded_picture, read_picture, write_picture
+from allaprima.media.images import at_short_side, encoded_image, open_upright, read_picture, write_image
 
 ALL = "all"  # style=all, every bundled painting
 SHEET_SIDE, COLUMNS = 320, 4
@@ -172,26 +173,25 @@ def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: Infer
     Raises:
         ImageError: it cannot be read or written, or is too large for the memory.
     """
-    picture = read_standard_input() if photo == STANDARD else read_picture(photo)
+    image = read_standard_input() if photo == STANDARD else open_upright(photo)
     try:
-        pastiche = stylizer(picture.image, **settings.options())
+        painted = stylizer(image, **settings.options())
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):  # PyTorch has no kind of its own for it
             raise
         raise ImageError(f"{photo} is too large for the memory: give a smaller size=, as size=1024") from error
-    painted = Picture(pastiche, picture.alpha)
     if output == STANDARD:
-        sys.stdout.buffer.write(encoded_picture(painted, settings.suffix or ".png"))
+        sys.stdout.buffer.write(encoded_image(painted, settings.suffix or ".png"))
     else:
-        write_picture(output, painted)
+        write_image(output, painted)
 
 
-def read_standard_input() -> Picture:
+def read_standard_input() -> Image.Image:
     """The picture on standard input. Raises ImageError if there is none."""
     content = sys.stdin.buffer.read(LARGEST_PICTURE + 1)
     if len(content) > LARGEST_PICTURE:
         raise ImageError(f"standard input has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
-    return read_picture(io.BytesIO(content), "standard input")
+    return open_upright(io.BytesIO(content), name="standard input")
 
 
 def iterations_note(equivalent: Mapping[str, Mapping[str, float]]) -> str:

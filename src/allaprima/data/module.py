@@ -1,5 +1,7 @@
 """The DataModule: a run's photographs as batches."""
 
+import signal
+
 import pytorch_lightning as pl
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -69,8 +71,20 @@ class Photographs(pl.LightningDataModule):
         samples = TrainingSamples(self.photos, self.leaves_share, self.size, self.seed)
         batches = StepBatches(done, steps, self.batch_size, rank, devices)
         prefetch = 4 if self.workers else None
-        return DataLoader(samples, batch_sampler=batches, num_workers=self.workers, prefetch_factor=prefetch)
+        return DataLoader(
+            samples,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            prefetch_factor=prefetch,
+            worker_init_fn=leave_signals,
+        )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor]]:
         """Batches of ((B, 3, validation_size, validation_size),)."""
         return DataLoader(TensorDataset(self.validation), self.batch_size)
+
+
+def leave_signals(_: int) -> None:
+    """Let the process that trains answer Ctrl-C and SIGTERM, which reach its whole group, and end this one."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)

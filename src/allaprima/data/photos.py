@@ -1,10 +1,11 @@
 """Photographs as training samples (random scale, crop and flip) and as a validation set (always the same squares)."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -45,15 +46,22 @@ def packaged_photos(names: Sequence[str]) -> list[Path]:
     return [Path(str(files(package).joinpath(path))) for package, path in (name.split("/", 1) for name in names)]
 
 
+def refuse_folder(error: OSError) -> NoReturn:
+    """Raises UserError for a folder that may not be read: half of the photographs would be missed in silence."""
+    raise UserError(f"no permission to read the folder {error.filename}") from error
+
+
 def find_photos(root: Path) -> list[Path]:
-    """All picture files below a folder, sorted by path. Raises UserError if there is no such folder or none in it."""
+    """All picture files below a folder, sorted by path.
+
+    Raises:
+        UserError: there is no such folder, none in it, or a folder in it that may not be read.
+    """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name a folder of photographs")
-    try:
-        next(root.iterdir(), None)  # since rglob passes over what it may not read
-    except PermissionError as error:
-        raise UserError(f"no permission to read the folder {root}") from error
-    photos = sorted(path for path in root.rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
+    # Not rglob, which passes over what it may not read.
+    places = (Path(folder, name) for folder, _, names in os.walk(root, onerror=refuse_folder) for name in names)
+    photos = sorted(path for path in places if path.suffix.lower() in READ_SUFFIXES and path.is_file())
     if not photos:
         raise UserError(f"{root} holds no pictures ({', '.join(sorted(READ_SUFFIXES))}): name a folder that does")
     return photos

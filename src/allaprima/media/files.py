@@ -1,5 +1,7 @@
 """Files: written whole or not at all, fetched from a path or a web address."""
 
+import contextlib
+import functools
 import http.client
 import os
 import stat
@@ -13,6 +15,7 @@ from allaprima.errors import ImageError
 
 DOWNLOAD_SECONDS = 30
 TEMPORARY = ".allaprima-"  # not the file's own name, which may be as long as names can be
+STALE_SECONDS = 24 * 60 * 60
 LARGEST_PICTURE = 256 << 20  # bytes
 
 
@@ -20,6 +23,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, making its folder. Raises ImageError where that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=TEMPORARY, delete=False) as file:
             temporary = Path(file.name)
             try:
@@ -31,6 +35,15 @@ def write_atomically(path: Path, content: bytes) -> None:
                 raise
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error.strerror}") from error
+
+
+@functools.cache
+def sweep(folder: Path) -> None:
+    """Delete, once, what processes that were killed have left of files not finished: others finish within a day."""
+    for file in folder.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > STALE_SECONDS:
+                file.unlink()
 
 
 def publish(temporary: Path, path: Path) -> None:

@@ -145,9 +145,9 @@ def at_short_side(images: Tensor, short: int) -> Tensor:
     return resized(images, [max(1, round(side * factor)) for side in images.shape[-2:]])
 
 
-def read_picture(source: Path | io.BytesIO, name: str | None = None) -> Picture:
-    """Read a picture file, upright and in sRGB, which errors call `name`. Raises ImageError as `open_upright` does."""
-    pixels = to_tensor(open_upright(source, name=name))
+def read_picture(source: Path) -> Picture:
+    """Read a picture file, upright and in sRGB. Raises ImageError as `open_upright` does."""
+    pixels = to_tensor(open_upright(source))
     return Picture(pixels[:3].contiguous(), pixels[3:].contiguous() if pixels.shape[0] == 4 else None)
 
 
@@ -155,13 +155,19 @@ def write_picture(path: Path, picture: Picture) -> None:
     """Write a picture, the format by the suffix of `path`; what stood there before stays until the new one is whole.
 
     Raises:
-        ImageError: as `encoded_picture` does, or for a place that cannot be written to.
+        ImageError: as `encoded_image` does, or for a place that cannot be written to.
     """
-    write_atomically(path, encoded_picture(picture, path.suffix))
+    pixels = picture.image if picture.alpha is None else torch.cat([picture.image, picture.alpha])
+    write_image(path, to_image(pixels))
 
 
-def encoded_picture(picture: Picture, suffix: str) -> bytes:
-    """A picture as a file's content, the format by the file's suffix.
+def write_image(path: Path, image: Image.Image) -> None:
+    """The same for an RGB or RGBA picture."""
+    write_atomically(path, encoded_image(image, path.suffix))
+
+
+def encoded_image(image: Image.Image, suffix: str) -> bytes:
+    """An RGB or RGBA picture as a file's content, the format by the file's suffix.
 
     A JPEG has no transparency, so there the picture is laid on white.
 
@@ -171,15 +177,11 @@ def encoded_picture(picture: Picture, suffix: str) -> bytes:
     options = WRITE_OPTIONS.get(suffix.lower())
     if options is None:
         raise ImageError(f"pictures are written as {', '.join(WRITE_OPTIONS)}: choose one of these suffixes")
-    pixels = picture.image
-    if picture.alpha is not None:
-        if options["format"] == "JPEG":
-            pixels = pixels * picture.alpha + (1 - picture.alpha)
-        else:
-            pixels = torch.cat([pixels, picture.alpha])
+    if options["format"] == "JPEG" and image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     encoded = io.BytesIO()
     try:
-        to_image(pixels).save(encoded, **options)
+        image.save(encoded, **options)
     except (OSError, ValueError) as error:  # the larger the picture, the fewer formats have room for it
         raise ImageError(f"this picture cannot be written as {options['format']}: {error}") from error
     return encoded.getvalue()

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from allaprima.errors import ImageError
-from allaprima.media.files import TEMPORARY, publish
+from allaprima.media.files import TEMPORARY, publish, sweep
 from allaprima.media.video import Frame, Video, reason
 
 RECORDED_SUFFIXES = (".mp4", ".mkv", ".mov")
@@ -34,6 +34,7 @@ class Recording:
         self.path, self.video = path, video
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path.parent)
             descriptor, name = tempfile.mkstemp(path.suffix, TEMPORARY, path.parent)
         except OSError as error:
             raise ImageError(f"cannot write {path}: {error.strerror}") from error
