@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,12 @@ from allaprima.losses import vgg_weights
 from allaprima.losses.vgg import VGG
 
 TOP = Path(__file__).parents[1]
+# A machine that is busy is slow, which is no failure; a file that all examples share is meant.
+for profile, examples in (("suite", 60), ("minutes", 2000), ("hours", 100_000)):
+    hypothesis.settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+    )
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each of the processes
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -5,6 +5,8 @@ import itertools
 import json
 import math
 import os
+import re
+import resource
 import shlex
 import shutil
 import signal
@@ -185,6 +187,43 @@ def test_a_signal_to_the_whole_group_ends_a_run_in_words(tmp_path, sent):
     out, err = run.communicate(timeout=60)
     assert run.returncode == 130 and "resume=last goes on" in out
     assert "Traceback" not in err and "Connection" not in err
+
+
+def in_a_process(*arguments, before=None):
+    command = [sys.executable, TOP / "scripts/train.py", *SMALL, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=before)
+
+
+def test_a_disk_that_is_full_is_told_in_a_line_and_leaves_no_half_file(tmp_path):
+    def full():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    small = ("trainer.max_steps=4", f"runs={tmp_path}", "logger.csv=false", "data.workers=0")
+    ended = in_a_process(*small, before=full)
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr
+    assert re.search(r"^error: cannot write .*\.(ckpt|png): ", ended.stderr, re.MULTILINE)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".ckpt" or path.name.startswith(".allaprima")]
+
+
+class Vanishes(pl.Callback):
+    """Photographs that are there no more after some steps."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == 2:
+            shutil.rmtree(self.folder)
+
+
+def test_photographs_that_vanish_end_a_run_in_words_and_keep_its_checkpoint(tmp_path):
+    (tmp_path / "photos").mkdir()
+    shutil.copy(packaged_photos(["skimage/data/coffee.png"])[0], tmp_path / "photos/1.png")
+    small = (*SMALL, f"runs={tmp_path / 'runs'}", "trainer.max_steps=400", "trainer.val_every=1", "data.workers=0")
+    small += ("data=folder", f"data.root={tmp_path / 'photos'}")
+    with pytest.raises(UserError, match="photographs in a row could not be read"):
+        run.train(configuration(*small), [Vanishes(tmp_path / "photos")])
+    assert list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt"))
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):

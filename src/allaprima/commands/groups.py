@@ -54,8 +54,8 @@ class NetworkSettings(Settings):
     width: Annotated[Whole, most(1024, "a step would take minutes")]
     blocks: Annotated[int, Field(ge=0), most(256, "a step would take minutes")]
     hidden: Annotated[Whole, most(1024, "a step would take minutes")] | None = None
-    grain: Number
-    painting_grain: Number
+    grain: Share
+    painting_grain: Share
 
 
 class DataSettings(Settings):

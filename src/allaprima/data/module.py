@@ -16,6 +16,9 @@ from allaprima.data.sources import SOURCES
 from allaprima.errors import UserError
 
 
+WAIT_SECONDS = 600  # for a photograph: a process that can pass nothing on does not say so
+
+
 class Photographs(pl.LightningDataModule):
     """Training samples in the order of their numbers, and the validation squares.
 
@@ -76,6 +79,7 @@ class Photographs(pl.LightningDataModule):
             batch_sampler=batches,
             num_workers=self.workers,
             prefetch_factor=prefetch,
+            timeout=WAIT_SECONDS if self.workers else 0,
             worker_init_fn=leave_signals,
         )
 

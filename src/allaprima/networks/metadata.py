@@ -4,13 +4,31 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # those of Python 3.11 are not enough for pydantic
+)
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from allaprima.media.painting import Painting
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class Arguments(TypedDict):
+    """Of `networks.build`; those that are not required are for files that do not tell."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: str
+    width: Annotated[int, Field(ge=1)]
+    blocks: Count
+    hidden: NotRequired[Annotated[int, Field(ge=1)] | None]
+    grain: NotRequired[Annotated[float, Field(ge=0, le=1)]]
+    painting_grain: NotRequired[Annotated[float, Field(ge=0, le=1)]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +53,7 @@ class Metadata:
 
     __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)
 
-    network: dict[str, JsonValue]
+    network: Arguments
     style: Painting
     style_size: Annotated[int, Field(ge=1, le=2**16)]
     loss_network: str
