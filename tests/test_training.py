@@ -381,12 +381,14 @@ def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
     [
         ([], ("base", False)),
         (["style=woman_with_a_hat"], ("base", False)),
+        (["style=udnie", "network=realtime"], ("kandinsky", False)),
+        (["styles=[udnie,kandinsky]"], None),
         (["network.blocks=3", "init=udnie"], ("udnie", True)),
         (["network.width=8"], None),
         (["init=scratch"], None),
     ],
 )
-def test_a_run_begins_with_the_base_network(overrides, start):
+def test_a_run_begins_with_the_bundled_network_of_its_kind(overrides, start):
     config = configuration(*overrides)
     network = OmegaConf.to_container(config.network)
     _, ancestor = initial_network(network, config.styles, config.init, config.style.name)

@@ -15,7 +15,6 @@ from allaprima.data.photos import (
 from allaprima.data.sources import SOURCES
 from allaprima.errors import UserError
 
-
 WAIT_SECONDS = 600  # for a photograph: a process that can pass nothing on does not say so
 
 

@@ -12,7 +12,7 @@ from allaprima.networks.files import load_network
 from allaprima.networks.multistyle import MultiStyle
 from allaprima.networks.pruning import prune
 
-BASE = "base/johnson"  # the bundled network to begin with
+STARTS = ("base/johnson", "kandinsky_realtime")  # the bundled networks to begin with, one for each architecture
 # What is kept of the one begun with.
 ANCESTRY = ("network", "styles", "steps", "images_seen", "seconds", "loss", "teacher", "settings", "init")
 
@@ -35,7 +35,7 @@ def initial_network(
     Args:
         arguments: of `networks.build`.
         styles: names of the paintings of a network for several, or None.
-        init: `auto` for the bundled base, `scratch` for random weights, or the name or path of a network. It may be
+        init: `auto` for the bundled network of its kind, `scratch` for random weights, or a name or path. It may be
             larger than the one to be built, which is then cut out of it, or one of several paintings, of which that
             called `style` is taken, or else their mean.
         style: name of the painting.
@@ -73,9 +73,12 @@ def ancestors(start: dict[str, Any] | None) -> list[str]:
 
 
 def bundled_start(network: nn.Module) -> str:
-    """`BASE` if it is built like `network`, a network for one painting; else scratch."""
-    same = not isinstance(network, MultiStyle) and shapes(load_network(BASE)[0].network) == shapes(network)
-    return BASE if same else "scratch"
+    """The one of `STARTS` that is built like `network`, a network for one painting; else scratch."""
+    for name in STARTS:
+        start = load_network(name)[0]
+        if shapes(start.network if isinstance(start, MultiStyle) else start) == shapes(network):
+            return name
+    return "scratch"
 
 
 def shapes(network: nn.Module) -> dict[str, torch.Size]:
