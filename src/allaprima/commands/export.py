@@ -7,17 +7,20 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from allaprima.commands.groups import StyleSettings
-from allaprima.commands.paths import chosen_network
+from allaprima.commands.paths import ALL, chosen_network
 from allaprima.commands.settings import Settings, Text
 from allaprima.data.photos import held_out_photos, readable
 from allaprima.errors import UserError
 from allaprima.inference.engines import ENGINES, not_installed
 from allaprima.inference.exporters import write_onnx, write_openvino
 from allaprima.inference.quantization import INT8
+from allaprima.inference.webpage import write_page
+from allaprima.media.bundled import bundled_names
 from allaprima.media.images import at_short_side, read_picture
 from allaprima.networks.files import load_network
 
-FORMATS = {"onnx": ENGINES["onnxruntime"][1], "openvino": ENGINES["openvino"][1]}
+ONNX = ENGINES["onnxruntime"][1]
+FORMATS = {"onnx": ONNX, "openvino": ENGINES["openvino"][1], "web": ONNX}
 # Short sides at which an exported network is checked, no multiples of 4, which are the cells that a network works on.
 CHECKED = (161, 202, 255)
 
@@ -27,7 +30,7 @@ class ExportSettings(Settings):
 
     style: StyleSettings
     model: Text | None
-    format: Literal["onnx", "openvino"]
+    format: Literal["onnx", "openvino", "web"]
     int8: bool
     output: Text
     photos: Text | None
@@ -47,6 +50,8 @@ def export(config: DictConfig) -> Path:
         raise UserError(f"format={settings.format} has no int8: take format=openvino, or leave out int8=true")
     if missing := not_installed(INT8 if settings.int8 else FORMATS[settings.format]):
         raise UserError(f"format={settings.format} needs {', '.join(missing)}: pip install 'allaprima[export]'")
+    if settings.format == "web":
+        return export_page(settings)
     path = chosen_network(settings)
     network, metadata = load_network(path)
     photos = []
@@ -59,3 +64,23 @@ def export(config: DictConfig) -> Path:
     computed = "int8" if settings.int8 else "float32"
     print(f"{file}: as PyTorch paints, to {decibels:.0f} dB or better on {len(photos)} photographs, in {computed}")
     return file
+
+
+def export_page(settings: ExportSettings) -> Path:
+    """Write a page that paints in a browser: with the network of `model`, or the one made for speed of `style`, or all.
+
+    Raises:
+        UserError: there is no such network, or the browser's runtime cannot be had.
+    """
+    if settings.model:
+        names = [chosen_network(settings)]
+    else:
+        styles = bundled_names("models/styles") if settings.style.name == ALL else [settings.style.name]
+        names = [chosen_network(settings, style, fast=True) for style in styles]
+    networks = {path.stem: load_network(path) for path in names}
+    if several := [name for name, (_, metadata) in networks.items() if metadata.styles]:
+        raise UserError(f"{several[0]} is of several paintings: give a network of one")
+    folder = write_page(Path(settings.output) / "web", networks)
+    print(f"{folder} is a page for any web server; to look at it here: python -m http.server -d {folder}")
+    print("then open http://localhost:8000")
+    return folder

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 from tqdm import tqdm
 
 from allaprima.commands.groups import StyleSettings
-from allaprima.commands.paths import STANDARD, chosen_network, find_inputs, is_video, place_outputs
+from allaprima.commands.paths import ALL, STANDARD, chosen_network, find_inputs, is_video, place_outputs
 from allaprima.commands.settings import Settings, Share, Text, Whole, Words, listed
 from allaprima.errors import ImageError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
@@ -26,7 +26,6 @@ from allaprima.media.bundled import bundled_names
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
 from allaprima.media.images import at_short_side, encoded_image, open_upright, read_picture, write_image
 
-ALL = "all"  # style=all, every bundled painting
 SHEET_SIDE, COLUMNS = 320, 4
 
 

@@ -15,6 +15,7 @@ from allaprima.media.video import VIDEO_SUFFIXES
 from allaprima.networks.files import network_path
 
 STANDARD = Path("-")  # input or output
+ALL = "all"  # style=all, every bundled painting
 
 
 class NamesNetwork(Protocol):

@@ -84,7 +84,7 @@ def fetch_picture(source: str) -> bytes:
         ImageError: it cannot be had, is larger than `LARGEST_PICTURE`, or takes longer than `DOWNLOAD_SECONDS`.
     """
     if on_the_web(source):
-        return download_picture(source)
+        return download(source, DOWNLOAD_SECONDS)
     try:
         path = Path(source).expanduser()
         check_regular(path)
@@ -112,9 +112,13 @@ def check_file(path: Path) -> None:
         raise ImageError(f"{path} is not a picture but a device or a pipe: give a file")
 
 
-def download_picture(source: str) -> bytes:
-    """The content of a picture at a web address. Raises ImageError as `fetch_picture` does."""
-    deadline = time.monotonic() + DOWNLOAD_SECONDS
+def download(source: str, seconds: float) -> bytes:
+    """What is at a web address.
+
+    Raises:
+        ImageError: it cannot be had, is a page, is larger than `LARGEST_PICTURE`, or takes longer than so many seconds.
+    """
+    deadline = time.monotonic() + seconds
     content = bytearray()
     try:
         request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
@@ -126,7 +130,7 @@ def download_picture(source: str) -> bytes:
                 if len(content) > LARGEST_PICTURE:
                     raise ImageError(f"{source} has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"more than {DOWNLOAD_SECONDS} s")
+                    raise TimeoutError(f"more than {seconds} s")
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ImageError(

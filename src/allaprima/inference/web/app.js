@@ -1,0 +1,215 @@
+// Photographs to paintings with ONNX Runtime, on WebAssembly or, where it is there and faster, on WebGPU.
+
+const ui = Object.fromEntries(
+  ["network", "file", "camera", "size", "strength", "save", "picture", "hint", "before", "after", "split", "status", "video"]
+    .map((id) => [id, document.getElementById(id)]),
+);
+const TRIAL = 128; // pixels a side of the picture on which runtimes are compared
+const RUNTIMES = {
+  wasm: { file: "./ort/ort.wasm.min.mjs", title: "WebAssembly" },
+  webgpu: { file: "./ort/ort.webgpu.min.mjs", title: "WebGPU" },
+};
+
+let photo = null; // an ImageBitmap, or the video while the camera runs
+let painter = null; // { ort, session, title }
+let stream = null;
+let busy = false;
+let again = false;
+
+function say(text) {
+  ui.status.textContent = text;
+}
+
+// Once, before anything is loaded: the page comes back with threads.
+async function isolated() {
+  if (crossOriginIsolated || !("serviceWorker" in navigator) || sessionStorage.getItem("isolating")) return;
+  sessionStorage.setItem("isolating", "yes");
+  await navigator.serviceWorker.register("isolate.js");
+  await navigator.serviceWorker.ready;
+  location.reload();
+  await new Promise(() => {});
+}
+
+async function opened(name, network) {
+  const ort = await import(RUNTIMES[name].file);
+  ort.env.wasm.wasmPaths = new URL("./ort/", location.href).href;
+  ort.env.wasm.numThreads = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+  const session = await ort.InferenceSession.create(`networks/${network}.onnx`, { executionProviders: [name] });
+  const threads = name === "wasm" ? `, ${ort.env.wasm.numThreads} thread${ort.env.wasm.numThreads > 1 ? "s" : ""}` : "";
+  return { name, ort, session, title: RUNTIMES[name].title + threads };
+}
+
+async function seconds(candidate) {
+  const pixels = new Float32Array(3 * TRIAL * TRIAL).fill(0.5);
+  let best = Infinity;
+  for (let run = 0; run < 3; run++) {
+    const began = performance.now();
+    await stylized(candidate, pixels, TRIAL, TRIAL);
+    best = Math.min(best, performance.now() - began);
+  }
+  return best;
+}
+
+async function load() {
+  say("Loading the network…");
+  const network = ui.network.value;
+  let chosen = painter ? await opened(painter.name, network) : await opened("wasm", network);
+  if (!painter && navigator.gpu && (await navigator.gpu.requestAdapter())) {
+    try {
+      const other = await opened("webgpu", network);
+      if ((await seconds(other)) < (await seconds(chosen))) chosen = other;
+    } catch (error) {
+      console.info("without WebGPU:", error);
+    }
+  }
+  painter = chosen;
+  say(`Ready (${painter.title}).`);
+}
+
+async function stylized({ ort, session }, pixels, width, height) {
+  const input = new ort.Tensor("float32", pixels, [1, 3, height, width]);
+  const output = (await session.run({ [session.inputNames[0]]: input }))[session.outputNames[0]];
+  return output.data;
+}
+
+function planes({ data, width, height }) {
+  const area = width * height;
+  const pixels = new Float32Array(3 * area);
+  for (let place = 0; place < area; place++) {
+    for (let channel = 0; channel < 3; channel++) pixels[channel * area + place] = data[4 * place + channel] / 255;
+  }
+  return pixels;
+}
+
+function picture(pixels, width, height) {
+  const area = width * height;
+  const image = new ImageData(width, height);
+  for (let place = 0; place < area; place++) {
+    for (let channel = 0; channel < 3; channel++) image.data[4 * place + channel] = 255 * pixels[channel * area + place] + 0.5;
+    image.data[4 * place + 3] = 255;
+  }
+  return image;
+}
+
+async function paint() {
+  if (!photo || !painter) return;
+  if (busy) {
+    again = true;
+    return;
+  }
+  busy = true;
+  try {
+    const [wide, high] = photo === ui.video ? [ui.video.videoWidth, ui.video.videoHeight] : [photo.width, photo.height];
+    const factor = Math.min(1, Number(ui.size.value) / Math.min(wide, high));
+    const [width, height] = [wide, high].map((side) => Math.max(1, Math.round(side * factor)));
+    for (const canvas of [ui.before, ui.after]) {
+      if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+      canvas.hidden = false;
+    }
+    ui.picture.style.setProperty("--aspect", width / height);
+    const before = ui.before.getContext("2d", { willReadFrequently: true });
+    before.imageSmoothingQuality = "high";
+    before.drawImage(photo, 0, 0, width, height);
+    const began = performance.now();
+    const painted = await stylized(painter, planes(before.getImageData(0, 0, width, height)), width, height);
+    const milliseconds = performance.now() - began;
+    const after = ui.after.getContext("2d");
+    after.globalAlpha = 1;
+    after.putImageData(picture(painted, width, height), 0, 0);
+    after.globalAlpha = 1 - ui.strength.value / 100;
+    after.drawImage(ui.before, 0, 0);
+    ui.hint.hidden = true;
+    ui.save.disabled = false;
+    const rate = stream ? `, ${(1000 / milliseconds).toFixed(1)} frames a second` : "";
+    say(`${width} x ${height} pixels in ${Math.round(milliseconds)} ms${rate} (${painter.title}).`);
+  } catch (error) {
+    console.error(error);
+    say("This browser could not paint it: choose a smaller size of the work.");
+  } finally {
+    busy = false;
+  }
+  if (again) {
+    again = false;
+    await paint();
+  }
+}
+
+async function show(file) {
+  if (!file) return;
+  stop();
+  try {
+    photo = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    say(`${file.name} is not a picture that this browser can show: choose a JPEG, PNG or WebP.`);
+    return;
+  }
+  await paint();
+}
+
+function stop() {
+  stream?.getTracks().forEach((track) => track.stop());
+  if (stream) photo = null;
+  stream = null;
+  ui.camera.textContent = "Start the camera";
+  ui.camera.setAttribute("aria-pressed", "false");
+}
+
+async function film() {
+  if (stream) {
+    stop();
+    return;
+  }
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
+  } catch {
+    say("There is no camera, or this page may not use it: choose a photograph instead.");
+    return;
+  }
+  ui.camera.textContent = "Stop the camera";
+  ui.camera.setAttribute("aria-pressed", "true");
+  ui.video.srcObject = stream;
+  await ui.video.play();
+  photo = ui.video;
+  while (stream) {
+    await paint();
+    await new Promise(requestAnimationFrame);
+  }
+}
+
+function save() {
+  ui.after.toBlob((blob) => {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${ui.network.value}.png` });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+
+ui.file.addEventListener("change", () => show(ui.file.files[0]));
+ui.camera.addEventListener("click", film);
+ui.save.addEventListener("click", save);
+ui.size.addEventListener("change", paint);
+ui.strength.addEventListener("change", paint);
+ui.network.addEventListener("change", async () => {
+  await load();
+  await paint();
+});
+ui.split.addEventListener("input", () => {
+  ui.after.style.clipPath = `inset(0 0 0 ${ui.split.value}%)`;
+});
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  ui.picture.addEventListener(kind, (event) => {
+    event.preventDefault();
+    ui.picture.classList.toggle("over", kind === "dragenter" || kind === "dragover");
+    if (kind === "drop") show(event.dataTransfer.files[0]);
+  });
+}
+
+try {
+  await isolated();
+  for (const { name, title } of await (await fetch("networks.json")).json()) ui.network.add(new Option(title, name));
+  await load();
+  await paint();
+} catch (error) {
+  console.error(error);
+  say("The network could not be loaded: serve this folder with a web server, and try again.");
+}

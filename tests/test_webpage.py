@@ -1,0 +1,159 @@
+import base64
+import functools
+import http.server
+import io
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from allaprima.commands.export import export
+from allaprima.data.photos import packaged_photos
+from allaprima.errors import UserError
+from allaprima.inference import webpage
+from allaprima.inference.stylizer import Stylizer
+
+from .conftest import settings
+
+(COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    try:
+        return export(settings("export", "style=kandinsky", "format=web", f"output={folder}"))
+    except UserError as error:
+        if "connect to the internet" not in str(error):
+            raise
+        pytest.skip("npm's registry cannot be reached")
+
+
+@pytest.fixture(scope="module")
+def address(page):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=page)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def browser():
+    if not shutil.which("chromedriver"):
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "force-color-profile=srgb"):
+        options.add_argument(f"--{argument}")
+    for argument in ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream"):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def status(browser, *words, seconds=60):
+    """Wait until the page says all the words."""
+    deadline = time.monotonic() + seconds
+    while True:
+        told = browser.execute_script("return document.getElementById('status').textContent")
+        if all(word in told for word in words):
+            return told
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)
+
+
+def element(browser, name):
+    return browser.find_element("id", name)
+
+
+def painted(browser):
+    data = browser.execute_script("return document.getElementById('after').toDataURL('image/png')")
+    return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_photograph_goes_in_and_the_painting_comes_out(browser, address, tmp_path, width):
+    photo = Image.open(COFFEE).resize((300, 200))
+    photo.save(tmp_path / "photo.png")
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(address)
+    told = status(browser, "Ready")
+    assert "WebAssembly" in told or "WebGPU" in told
+    assert browser.execute_script("return crossOriginIsolated")
+    element(browser, "file").send_keys(str(tmp_path / "photo.png"))
+    status(browser, "300 x 200 pixels")
+    expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo.convert("RGB")))
+    difference = np.abs(np.asarray(painted(browser)).astype(float) - expected)
+    assert difference.mean() < 2
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert severe == []
+
+
+def test_strength_of_nothing_is_the_photograph_and_a_text_gets_a_sentence(browser, address, tmp_path):
+    photo = Image.open(COFFEE).resize((120, 80)).convert("RGB")
+    photo.save(tmp_path / "photo.png")
+    (tmp_path / "text.txt").write_text("no picture")
+    browser.get(address)
+    status(browser, "Ready")
+    element(browser, "file").send_keys(str(tmp_path / "photo.png"))
+    status(browser, "120 x 80")
+    script = (
+        "const range = document.getElementById('strength'); range.value = 0; range.dispatchEvent(new Event('change'))"
+    )
+    browser.execute_script(script)
+    deadline = time.monotonic() + 20
+    while np.abs(np.asarray(painted(browser)).astype(float) - np.asarray(photo)).mean() > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    element(browser, "file").send_keys(str(tmp_path / "text.txt"))
+    assert "choose a JPEG" in status(browser, "text.txt is not a picture")
+
+
+def test_the_camera_is_painted_frame_after_frame(browser, address):
+    browser.get(address)
+    status(browser, "Ready")
+    element(browser, "camera").click()
+    status(browser, "frames a second")
+    first = np.asarray(painted(browser)).astype(float)
+    deadline = time.monotonic() + 20
+    while np.abs(np.asarray(painted(browser)) - first).mean() < 0.5:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    element(browser, "camera").click()
+    assert element(browser, "camera").text == "Start the camera"
+
+
+def test_everything_on_the_page_has_a_name_and_can_be_reached_by_keyboard(browser, address):
+    from selenium import webdriver
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(address)
+    status(browser, "Ready")
+    reached = []
+    for _ in range(9):
+        webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
+        reached.append(browser.switch_to.active_element)
+    names = [each.accessible_name for each in reached if each.tag_name != "body"]
+    assert {"Painting", "Photograph", "Start the camera", "Size of the work", "Strength"} <= set(names)
+
+
+def test_a_runtime_that_is_another_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(webpage, "download", lambda *_: b"something else")
+    with pytest.raises(UserError, match="nothing is written"):
+        export(settings("export", "format=web", f"output={tmp_path / 'out'}"))
+    assert not (tmp_path / "out").exists()
