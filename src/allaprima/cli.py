@@ -45,7 +45,9 @@ COMMANDS = {
         "paint one picture the slow way, with no network", "allaprima.commands.optimize", "optimize_file"
     ),
     "compare": Command("compare a network with the slow way", "allaprima.commands.compare", "compare"),
-    "export": Command("write a network for other programs, or as a page that paints", "allaprima.commands.export", "export"),
+    "export": Command(
+        "write a network for other programs, or a page that paints", "allaprima.commands.export", "export"
+    ),
     "read_style": Command("write a painting's style file", "allaprima.commands.read_style", "write_style"),
     "download": Command("download COCO 2017, or go on with it", "allaprima.commands.download", "download_coco"),
     "benchmark": Command("measure what the documents claim", "allaprima.benchmarks", "benchmark"),
