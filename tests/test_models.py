@@ -26,6 +26,7 @@ def judge():
 
 def test_every_bundled_painting_has_a_network():
     assert bundled_names("models/styles") == NAMES
+    assert [f"{name}_realtime" for name in NAMES] == REALTIME
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -76,7 +77,7 @@ def test_a_network_paints_the_photograph_and_no_pattern_of_its_own(name, held_ou
     assert (pastiches - turned.flip(3)).square().mean().sqrt() < 0.7 * pastiches.std((2, 3)).square().mean().sqrt()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + REALTIME)
 def test_a_network_paints_things_where_they_are(name, held_out):
     def edges(images):
         grey = images.mean(1)
@@ -99,12 +100,12 @@ def test_a_weave_has_grid_energy_and_noise_has_not():
     assert grid_energy(noise) < 0.05 * grid_energy(weave)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + REALTIME)
 def test_a_network_paints_no_grid(name, held_out):
     assert grid_energy(loaded(name)(held_out)).mean() < 2 * grid_energy(held_out).mean()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + REALTIME)
 def test_a_network_leaves_no_frame(name, held_out):
     pastiches = loaded(name)(held_out)
     for images in (pastiches, pastiches.mT):
