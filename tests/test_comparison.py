@@ -110,6 +110,22 @@ def test_each_side_is_judged_on_the_picture_that_it_paints(objective):
         assert torch.equal(grams[layer]["painting"], objective.get_buffer(f"gram_{layer}"))
 
 
+def test_the_command_starts_from_noise_and_from_the_photograph(tmp_path, monkeypatch):
+    found, whole = [], comparison_run.race
+
+    def kept(*arguments):
+        found.append(whole(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(comparison_run, "race", kept)
+    shutil.copy(CAT, tmp_path)
+    small = ("sizes=[48]", "iterations=1", f"photos={tmp_path}", f"output={tmp_path / 'out'}")
+    compare(configuration(*small))
+    noise, photo = (found[0].optimizer[start].terms[0] for start in ("noise", "photo"))
+    assert photo.content < 1e-3 and photo.tv == pytest.approx(found[0].own.tv, rel=1e-3)
+    assert noise.content > 0.5 and noise.tv > 3 * photo.tv
+
+
 def test_one_of_the_optimizers_pictures_is_without_total_variation(objective):
     red = torch.rand(1, 3, 48, 48)
     found = race(CAT, 48, {"red": lambda photo: red}, objective, {"photo": None}, 2, [2], lambda _: None)

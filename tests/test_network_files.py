@@ -91,6 +91,8 @@ def test_weights_that_are_no_numbers_are_refused(written, value):
         {"seconds": float("nan")},
         {"validation": {"total": "low"}},
         {"content_weights": {"kandinsky": None}},
+        {"content_weights": {"kandinsky": float("nan")}},
+        {"validation": {"total": float("inf")}},
         {"equivalent_iterations": {"256": 100}},
         {"init": "kandinsky"},
     ],

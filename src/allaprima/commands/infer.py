@@ -1,11 +1,12 @@
 """Painting pictures and videos: which are meant, where each result goes, and what is said of it."""
 
+import contextlib
 import io
 import itertools
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -108,10 +109,11 @@ def paint_all(
     for source, output in zip(tqdm(inputs, unit="file", disable=len(inputs) == 1), outputs, strict=True):
         started = time.monotonic()
         try:
-            if is_video(source):
-                paint_clip(stylizer, source, output, settings.options())
-            else:
-                paint_picture(stylizer, source, output, settings)
+            with enough_memory(source):
+                if is_video(source):
+                    paint_clip(stylizer, source, output, settings.options())
+                else:
+                    paint_picture(stylizer, source, output, settings)
         except ImageError as error:
             if len(inputs) == 1:
                 raise
@@ -123,6 +125,17 @@ def paint_all(
             if not settings.quiet():
                 tqdm.write(f"{source.name} as {painting}: {output}, in {seconds:.2g} s", file=sys.stdout)
     return results, failures
+
+
+@contextlib.contextmanager
+def enough_memory(source: Path) -> Iterator[None]:
+    """Raises ImageError, as for any file that cannot be painted, where the memory is too small for it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):  # PyTorch has no kind of its own for it
+            raise
+        raise ImageError(f"{source} is too large for the memory: give a smaller size=, as size=1024") from error
 
 
 def tell(settings: InferSettings, results: Sequence[Result], sheets: Sequence[Path], stylizer: Stylizer) -> None:
@@ -173,12 +186,7 @@ def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: Infer
         ImageError: it cannot be read or written, or is too large for the memory.
     """
     image = read_standard_input() if photo == STANDARD else open_upright(photo)
-    try:
-        painted = stylizer(image, **settings.options())
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate" not in str(error):  # PyTorch has no kind of its own for it
-            raise
-        raise ImageError(f"{photo} is too large for the memory: give a smaller size=, as size=1024") from error
+    painted = stylizer(image, **settings.options())
     if output == STANDARD:
         sys.stdout.buffer.write(encoded_image(painted, settings.suffix or ".png"))
     else:
