@@ -445,9 +445,11 @@ def test_training_leads_the_content_weight(tmp_path, distance, weight):
     assert metadata.content_weights["kandinsky"] == pytest.approx(weight, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    "term", ["loss.content_weight", "loss.style_weight", "loss.tv_weight", "grid_weight", "teacher_weight"]
-)
+WEIGHTS = ("loss.content_weight", "loss.style_weight", "loss.tv_weight")
+TERMS = (*WEIGHTS, "grid_weight", "stability_weight", "teacher_weight")
+
+
+@pytest.mark.parametrize("term", TERMS)
 def test_every_term_of_the_objective_is_trained_on(tmp_path, term):
     small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=2", "data.workers=0", "loss.content_distance=null")
     small += ("teacher=kandinsky",) if term == "teacher_weight" else ()

@@ -2,15 +2,20 @@ import functools
 import threading
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from allaprima.commands.infer import paint_files
 from allaprima.errors import UserError
 from allaprima.inference import clip as clips
+from allaprima.inference import live
+from allaprima.inference.smoothing import Smoothing
 from allaprima.inference.stream import DEPTH, ahead, behind
 from allaprima.inference.stylizer import Stylizer
+from allaprima.media.camera import Camera
 from allaprima.media.video import Video
+from allaprima.media.window import Window
 
 from .conftest import TIMES, make_clip, settings
 
@@ -170,3 +175,92 @@ def test_an_error_in_a_thread_comes_out():
         list(ahead(source()))
     with pytest.raises(ZeroDivisionError):
         list(behind(lambda number: 1 / number, [1, 0, 1]))
+
+
+def moving(count, step=2, noise=20):
+    """Frames of a pan, and beside each a stylized image that flickers."""
+    rng = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(rng.random((150, 260, 3)), (0, 0), 3)
+    scene = (255 * (scene - scene.min()) / np.ptp(scene)).astype(np.uint8)
+    for number in range(count):
+        frame = np.ascontiguousarray(scene[number : number + 120, step * number : step * number + 200])
+        yield frame, np.clip(frame + rng.normal(0, noise, frame.shape), 0, 255).astype(np.uint8)
+
+
+def test_smoothing_follows_the_picture_and_halves_the_flicker():
+    smoothing = Smoothing(0.6)
+    for frame, painted in moving(10):
+        smoothed = smoothing(frame, painted)
+    assert smoothed.shape == frame.shape and smoothed.dtype == np.uint8
+    # Of a running mean that takes over 0.6 of the one before, sqrt(0.4 / 1.6) of the noise is left.
+    left = (smoothed.astype(float) - frame).std() / (painted.astype(float) - frame).std()
+    assert left == pytest.approx(0.5, abs=0.06)
+
+
+def test_smoothing_shows_a_cut_at_once():
+    smoothing = Smoothing(0.9)
+    (frame, painted), _ = moving(2)
+    smoothing(frame, painted)
+    after = 255 - painted
+    assert np.abs(smoothing(255 - frame, after).astype(float) - after).mean() < 5
+
+
+def test_without_smoothing_frames_stay_as_they_are():
+    smoothing = Smoothing(0)
+    assert all(np.array_equal(smoothing(frame, painted), painted) for frame, painted in moving(3))
+
+
+class FileCamera(Camera):
+    """A camera that films a clip, as fast as it can be read."""
+
+    clip = None
+
+    def __init__(self, number):
+        with pytest.MonkeyPatch.context() as patch:
+            capture = cv2.VideoCapture
+            patch.setattr(cv2, "VideoCapture", lambda _: capture(str(self.clip)))
+            super().__init__(number)
+
+
+@pytest.fixture
+def camera(tmp_path, monkeypatch):
+    FileCamera.clip = make_clip(tmp_path / "clip.mp4", 64, 48, sound=False)
+    monkeypatch.setattr(live, "Camera", FileCamera)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+
+def test_a_camera_is_recorded_where_there_is_no_screen(tmp_path, camera):
+    (written,) = paint("input=camera:0", f"output={tmp_path / 'painted.mp4'}", "strength=0", "smooth=0")
+    times, pictures, _, _ = seen(written)
+    assert 1 <= len(times) <= len(TIMES) and times == sorted(set(times))
+    last = seen(FileCamera.clip)[1][-1]  # frames that come while one is painted are passed over, but for the newest
+    assert np.abs(pictures[-1].astype(float) - last).mean() < 8
+    assert not list(tmp_path.glob(".allaprima-*"))
+
+
+def test_a_camera_is_shown_until_the_window_is_closed(monkeypatch, camera):
+    shown = []
+
+    class Screen(Window):
+        def __init__(self, title):
+            self.title = title
+
+        def show(self, picture, note):
+            shown.append(picture)
+            return False
+
+        def close(self):
+            shown.append("closed")
+
+    monkeypatch.setattr(live, "Window", Screen)
+    assert paint("input=camera:0", "fast=true") == []
+    assert len(shown) == 2 and shown[0].shape == (48, 64, 3) and shown[1] == "closed"
+
+
+def test_a_camera_that_cannot_be_is_told_in_one_line(refused, tmp_path):
+    for output, words in (("painted", "no screen"), ("painted.mp4", "no camera 77"), ("painted.png", ".mp4")):
+        refused(["infer.py", "input=camera:77", f"output={tmp_path / output}"], words)
+    refused(["infer.py", "input=[camera:0,photo.jpg]"], "alone")
+    refused(["infer.py", "input=camera:0", "style=all"], "one painting")
+    assert not list(tmp_path.iterdir())

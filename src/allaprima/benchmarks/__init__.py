@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from allaprima.benchmarks import settings
 from allaprima.benchmarks.baseline import check_baseline
+from allaprima.benchmarks.flicker import benchmark_flicker
 from allaprima.benchmarks.infer import benchmark_infer
 from allaprima.benchmarks.networks import benchmark_networks
 from allaprima.benchmarks.optimize import benchmark_optimize
@@ -15,6 +16,7 @@ from allaprima.benchmarks.train import benchmark_train
 BENCHMARKS = {
     "train": (benchmark_train, settings.TrainBenchmark),
     "networks": (benchmark_networks, settings.NetworksBenchmark),
+    "flicker": (benchmark_flicker, settings.FlickerBenchmark),
     "optimize": (benchmark_optimize, settings.OptimizeBenchmark),
     "scales": (benchmark_scales, settings.ScalesBenchmark),
     "infer": (benchmark_infer, settings.InferBenchmark),

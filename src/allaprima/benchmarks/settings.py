@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from allaprima.commands.settings import Settings, Side, Sides, Text, Texts, Whole, most, rising
+from allaprima.commands.settings import Settings, Side, Sides, Smooth, Text, Texts, Whole, most, rising
 from allaprima.commands.train import TrainSettings
 
 VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
@@ -81,6 +81,18 @@ class NetworksMeasurement(Settings):
     style_size: Side
 
 
+class FlickerMeasurement(Settings):
+    """`configs/benchmark/flicker.yaml`."""
+
+    name: str
+    networks: Texts | None
+    photos: Text | None
+    clip: Text | None
+    size: Side
+    frames: Annotated[Whole, Field(ge=2)]
+    smooth: Annotated[list[Smooth], Field(min_length=1)]
+
+
 class QualityMeasurement(Settings):
     """`configs/benchmark/quality.yaml`."""
 
@@ -122,6 +134,12 @@ class NetworksBenchmark(TrainSettings):
     """What `benchmark.py networks` takes."""
 
     benchmark: NetworksMeasurement
+
+
+class FlickerBenchmark(TrainSettings):
+    """What `benchmark.py flicker` takes."""
+
+    benchmark: FlickerMeasurement
 
 
 class QualityBenchmark(TrainSettings):

@@ -16,12 +16,22 @@ from pydantic import BeforeValidator, Field
 from tqdm import tqdm
 
 from allaprima.commands.groups import StyleSettings
-from allaprima.commands.paths import ALL, STANDARD, chosen_network, find_inputs, is_video, place_outputs
-from allaprima.commands.settings import Settings, Share, Text, Whole, Words, listed
+from allaprima.commands.paths import (
+    ALL,
+    STANDARD,
+    camera_number,
+    chosen_network,
+    find_inputs,
+    is_video,
+    place_outputs,
+    recorded_file,
+)
+from allaprima.commands.settings import Settings, Share, Smooth, Text, Whole, Words, listed
 from allaprima.errors import ImageError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.clip import paint_clip
-from allaprima.inference.engines import engine_for, engine_note, fastest_engine
+from allaprima.inference.engines import MANY, engine_for, engine_note
+from allaprima.inference.live import paint_camera
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.bundled import bundled_names
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
@@ -41,6 +51,7 @@ class InferSettings(Settings):
     strength: Share
     preserve_color: bool
     size: Whole | None
+    smooth: Smooth
     fast: bool
     engine: Text
     device: Text
@@ -76,11 +87,16 @@ def paint_files(config: DictConfig) -> list[Path]:
     """
     settings = InferSettings.read(config)
     keep_freed_memory()
-    inputs = find_inputs(settings.input, Path(settings.output))
     everything = settings.style.name == ALL
+    if (camera := camera_number(settings.input)) is not None:
+        if everything:
+            raise UserError("style=all paints pictures and videos: name one painting for a camera")
+        return paint_live(settings, camera)
+    inputs = find_inputs(settings.input, Path(settings.output))
     results, failures = [], []
     for name in bundled_names("models/styles") if everything else [settings.style.name]:
-        stylizer = ready_stylizer(settings, name, [path for path, _ in inputs])
+        pictures = MANY if any(is_video(path) for path, _ in inputs) else len(inputs)
+        stylizer = ready_stylizer(settings, name, pictures)
         outputs = place_outputs(inputs, settings.output, stylizer.metadata.style.name, settings.suffix)
         if everything and (outputs[0] == Path(settings.output) or inputs[0][0] == STANDARD):
             raise UserError("style=all gives many pictures: name a file or a folder to paint, and a folder for output=")
@@ -92,6 +108,19 @@ def paint_files(config: DictConfig) -> list[Path]:
         total = len(results) + len(failures)
         raise UserError(f"{len(failures)} of {total} files could not be painted, {failures[0]} the first of them")
     return [Path(result.output) for result in results] + sheets
+
+
+def paint_live(settings: InferSettings, camera: int) -> list[Path]:
+    """Paint a camera; the file that it was recorded to, if any.
+
+    Raises:
+        UserError: no such camera, no screen, a file that cannot be written.
+    """
+    output = recorded_file(settings.output)
+    stylizer = ready_stylizer(settings, settings.style.name, MANY)
+    frames = paint_camera(stylizer, camera, output, settings.smooth, settings.options())
+    print(f"{frames} frames of camera {camera} as {stylizer.metadata.style}" + (f": {output}" if output else ""))
+    return [output] if output else []
 
 
 def paint_all(
@@ -111,7 +140,7 @@ def paint_all(
         try:
             with enough_memory(source):
                 if is_video(source):
-                    paint_clip(stylizer, source, output, settings.options())
+                    paint_clip(stylizer, source, output, settings.smooth, settings.options())
                 else:
                     paint_picture(stylizer, source, output, settings)
         except ImageError as error:
@@ -167,7 +196,7 @@ def write_sheets(results: Sequence[Result]) -> list[Path]:
     return sheets
 
 
-def ready_stylizer(settings: InferSettings, style: str, inputs: Sequence[Path]) -> Stylizer:
+def ready_stylizer(settings: InferSettings, style: str, pictures: int) -> Stylizer:
     """The network that is meant, with the engine that is done first with so many pictures.
 
     Raises:
@@ -175,7 +204,7 @@ def ready_stylizer(settings: InferSettings, style: str, inputs: Sequence[Path]) 
     """
     engine = settings.engine
     if engine == "auto" and chosen_device(settings.device) == "cpu":
-        engine = fastest_engine() if any(map(is_video, inputs)) else engine_for(len(inputs))
+        engine = engine_for(pictures)
     return Stylizer.load(chosen_network(settings, style, settings.fast), style, engine, settings.device)
 
 

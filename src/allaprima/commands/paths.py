@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ from allaprima.media.video import VIDEO_SUFFIXES
 from allaprima.networks.files import network_path
 
 STANDARD = Path("-")  # input or output
+CAMERA = re.compile(r"camera:(\d{1,3})")  # input
 ALL = "all"  # style=all, every bundled painting
 
 
@@ -77,6 +79,32 @@ def find_inputs(given: Sequence[str] | None, output: Path) -> list[tuple[Path, P
     if not found:
         raise UserError(f"input={given}: nothing is left to paint; name a file, a folder or a pattern")
     return list(found.items())
+
+
+def camera_number(given: Sequence[str] | None) -> int | None:
+    """Number of the camera that is meant as input, or None if it is no camera.
+
+    Raises:
+        UserError: a camera among other inputs.
+    """
+    cameras = [found for name in given or () if (found := CAMERA.fullmatch(name))]
+    if not cameras:
+        return None
+    if len(given) > 1:
+        raise UserError(f"input={given[0]} is one of {len(given)} inputs: name a camera alone")
+    return int(cameras[0][1])
+
+
+def recorded_file(output: str) -> Path | None:
+    """The video file that a camera is recorded to; None for a folder, which then gets nothing.
+
+    Raises:
+        UserError: a file of another kind.
+    """
+    suffix = Path(output).suffix.lower()
+    if suffix and suffix not in RECORDED_SUFFIXES:
+        raise UserError(f"output={output}: a camera is recorded to one file, {', '.join(RECORDED_SUFFIXES)}")
+    return Path(output) if suffix else None
 
 
 def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, suffix: str | None) -> list[Path]:

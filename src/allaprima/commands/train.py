@@ -55,6 +55,7 @@ class TrainSettings(Settings):
     teacher: Text | None
     teacher_weight: Number | None
     grid_weight: Number
+    stability_weight: Number
     resume: Text | None
     runs: Text
 
@@ -92,7 +93,8 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         folder = new_folder(runs, style.name)
         write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
     distance, optimizer = settings.loss.content_distance, Optimizer(**settings.optimizer.asdict())
-    module = StyleTransfer(network, losses, metadata, shared, distance, optimizer, teacher, settings.grid_weight)
+    weights = {"grid_weight": settings.grid_weight, "stability_weight": settings.stability_weight}
+    module = StyleTransfer(network, losses, metadata, shared, distance, optimizer, teacher, **weights)
     loggers = make_loggers(**settings.logger.asdict(), folder=folder, style=style.name)
     own = {"max_steps": shared["max_steps"], "precision": shared["precision"]}
     trainer = make_trainer(settings.trainer.asdict() | own, folder, loggers, callbacks)
@@ -141,6 +143,7 @@ def comparable_settings(settings: TrainSettings, teacher: Teacher | None, data: 
         "teacher_sha256": weights_sha256(teacher.network) if teacher else None,
         "teacher_weight": settings.teacher_weight,
         "grid_weight": settings.grid_weight,
+        "stability_weight": settings.stability_weight,
         "photographs": len(data.photos),
     }
 

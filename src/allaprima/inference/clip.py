@@ -8,13 +8,14 @@ from typing import Any
 from tqdm import tqdm
 
 from allaprima.errors import ImageError
+from allaprima.inference.smoothing import Smoothing
 from allaprima.inference.stream import ahead, behind
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.recording import Recording
 from allaprima.media.video import Frame, Video
 
 
-def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[str, Any]) -> None:
+def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, options: Mapping[str, Any]) -> None:
     """Paint every frame of a video file, with a progress bar.
 
     Interrupted, it leaves the frames painted so far, as a video that can be played.
@@ -23,15 +24,18 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, options: Mapping[st
         stylizer: what paints.
         clip: the file.
         output: where to, one of `RECORDED_SUFFIXES`.
+        smooth: how much of every frame is the one before, see `Smoothing`.
         options: of the stylizer's call.
 
     Raises:
         ImageError: it cannot be read or written.
     """
     video = Video(clip)
-    recording = Recording(output, video)
+    sound = clip if video.container.streams.audio else None
+    recording = Recording(output, video.rate, video.stream.time_base, video.rotation, sound)
     frames = ahead(video.frames())
-    painted = (Frame(stylizer(frame.pixels, **options), frame.time) for frame in frames)
+    smoothing = Smoothing(smooth)
+    painted = (Frame(smoothing(frame.pixels, stylizer(frame.pixels, **options)), frame.time) for frame in frames)
     try:
         with tqdm(total=video.count, unit="frame") as progress:
             for _ in behind(recording.write, painted):

@@ -22,7 +22,7 @@ sys.modules.setdefault("openvino_telemetry", None)
 Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
 
 INPUT, OUTPUT = "photographs", "pastiches"
-FEW = 3  # pictures with a short side of 1024 pixels, below which OpenVINO's start takes longer than it saves
+MANY = 3  # pictures with a short side of 1024 pixels, from which on OpenVINO's start takes less than it saves
 EXAMPLE = torch.full((2, 3, 65, 66), 0.5)
 
 
@@ -175,7 +175,7 @@ def fastest_engine() -> str:
 
 def engine_for(pictures: int) -> str:
     """The engine that is done first with so many pictures: all but PyTorch need seconds to take up a network."""
-    return "torch" if pictures < FEW else fastest_engine()
+    return "torch" if pictures < MANY else fastest_engine()
 
 
 def engine_note(engine: str, pictures: int) -> str:
@@ -183,7 +183,7 @@ def engine_note(engine: str, pictures: int) -> str:
     order = by_speed()
     missing = {name: missing_packages(name) for name in order[: order.index(engine)]}
     faster = [f"{name} (needs {', '.join(packages)})" for name, packages in missing.items() if packages]
-    if pictures < FEW or not faster:
+    if pictures < MANY or not faster:
         return f"computed by {engine}"
     packages = dict.fromkeys(package for each in missing.values() for package in each)
     return f"computed by {engine}; faster would be {' or '.join(faster)}: pip install {' '.join(packages)}"

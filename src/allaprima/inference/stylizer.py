@@ -1,6 +1,7 @@
 """A trained network, ready for use: load it, call it with a picture."""
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +14,13 @@ from torch import Tensor, nn
 from allaprima.errors import UserError
 from allaprima.hardware import chosen_device
 from allaprima.inference.engines import fastest_engine, ready
+from allaprima.inference.tiling import Tiles
 from allaprima.media.images import at_short_side, open_upright, resized, to_image, to_tensor, upright
 from allaprima.networks.files import load_network
 from allaprima.networks.metadata import Metadata
 
+# Pixels up to which a picture is painted in one piece, some 1.5 GB; larger ones in tiles, always by PyTorch.
+LARGEST_WHOLE = 2_500_000
 BICUBIC = Image.Resampling.BICUBIC
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
@@ -110,12 +114,20 @@ class Stylizer:
         pastiches = self._pastiches(photos.cpu(), *options).to(image.device, image.dtype)
         return pastiches if image.ndim == 4 else pastiches[0]
 
+    @functools.cached_property
+    def _tiles(self) -> Tiles:
+        return Tiles(self.network, self.device)
+
     def _image(self, image: Image.Image, strength: float, preserve_color: bool, size: int | None) -> Image.Image:
         # Bytes but for what the network works on: a photograph of 50 megapixels has 0.6 GB as floating-point numbers.
         photo = image.convert("RGB")
         factor = min(1, size / min(photo.size)) if size else 1
         worked = photo if factor == 1 else photo.resize([max(1, round(side * factor)) for side in photo.size], BICUBIC)
-        painted = to_image(self._paint(to_tensor(worked)[None])[0]).resize(photo.size, BICUBIC)
+        if worked.width * worked.height > LARGEST_WHOLE:
+            painted = self._tiles(worked)
+        else:
+            painted = to_image(self._paint(to_tensor(worked)[None])[0])
+        painted = painted.resize(photo.size, BICUBIC)
         if preserve_color:
             luminance, colors = painted.convert("YCbCr").getchannel(0), photo.convert("YCbCr").split()[1:]
             painted = Image.merge("YCbCr", (luminance, *colors)).convert("RGB")

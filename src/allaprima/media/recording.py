@@ -1,10 +1,11 @@
-"""Writing video files: as many frames at the same times as another has, and its sound, whole or not at all."""
+"""Writing video files: frames at their times, and another file's sound, whole or not at all."""
 
 import contextlib
 import math
 import os
 import tempfile
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ import numpy as np
 
 from allaprima.errors import ImageError
 from allaprima.media.files import TEMPORARY, publish, sweep
-from allaprima.media.video import Frame, Video, reason
+from allaprima.media.video import Frame, reason
 
 RECORDED_SUFFIXES = (".mp4", ".mkv", ".mov")
 # A quality at which strokes stay strokes; slower presets would take the processor from the painting.
@@ -24,14 +25,19 @@ class Recording:
 
     Args:
         path: of the file, one of `RECORDED_SUFFIXES`.
-        video: whose frames are written, changed but in their order, and whose sound is copied as it is.
+        rate: frames a second, about.
+        time_base: seconds, in which frames have their times.
+        rotation: degrees counterclockwise by which players are to turn the frames, which come upright.
+        sound: a video file whose first sound is copied as it is.
 
     Raises:
         ImageError: it cannot be written, or its kind of file has no room for that sound.
     """
 
-    def __init__(self, path: Path, video: Video) -> None:
-        self.path, self.video = path, video
+    def __init__(
+        self, path: Path, rate: Fraction, time_base: Fraction, rotation: int = 0, sound: Path | None = None
+    ) -> None:
+        self.path, self.rotation, self.time_base = path, rotation, time_base
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             sweep(path.parent)
@@ -41,21 +47,21 @@ class Recording:
         os.close(descriptor)
         self.temporary = Path(name)
         self.output = av.open(name, "w")
-        self.stream = self.output.add_stream(ENCODER, rate=video.rate, options=OPTIONS)
-        self.stream.codec_context.time_base = video.stream.time_base
-        if video.rotation:
-            self.stream.set_display_rotation(video.rotation)
+        self.stream = self.output.add_stream(ENCODER, rate=rate, options=OPTIONS)
+        self.stream.codec_context.time_base = time_base
+        if rotation:
+            self.stream.set_display_rotation(rotation)
         self.sound = None
-        if video.container.streams.audio:
+        if sound:
             try:
-                self.sound = Sound(video.path, self.output)
+                self.sound = Sound(sound, self.output)
             except ImageError:
                 self.discard()
                 raise
 
     def write(self, frame: Frame) -> None:
         """Add a frame, of the same size as all others. Raises ImageError if the file cannot be written."""
-        pixels = np.ascontiguousarray(np.rot90(frame.pixels, -self.video.rotation // 90))
+        pixels = np.ascontiguousarray(np.rot90(frame.pixels, -self.rotation // 90))
         height, width = pixels.shape[:2]
         context = self.stream.codec_context
         if not context.is_open:
@@ -63,7 +69,7 @@ class Recording:
             # Colours at half the size, which every player can show, need even sides.
             context.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
         picture = av.VideoFrame.from_ndarray(pixels, "rgb24")
-        picture.pts, picture.time_base = frame.time, self.video.stream.time_base
+        picture.pts, picture.time_base = frame.time, self.time_base
         self._mux(self.stream.encode(picture))
 
     def finish(self) -> None:

@@ -40,10 +40,26 @@ class Painter(nn.Module):
         margin, spare = (0, 0) if training else (self.margin, CELL * SPARE)
         # By index, since engines that load an exported network know no padding by an amount that depends on the size.
         rows, columns = (reflected(side, margin).to(photos.device) for side in (height, width))
-        wider = photos.index_select(2, rows).index_select(3, columns).contiguous(memory_format=torch.channels_last)
-        noisy = self.grain(wider, training) if self.grain else wider
-        painted = torch.sigmoid(self.layers(noisy, torus=training).float())
+        painted = self.with_margin(photos.index_select(2, rows).index_select(3, columns), training)
         return painted[..., spare : spare + height, spare : spare + width]
+
+    def with_margin(self, photos: Tensor, training: bool = False, corner: tuple[int, int] = (0, 0)) -> Tensor:
+        """Paint photographs that have their margin already, (B, 3, h, w) with h and w multiples of `CELL`.
+
+        Args:
+            photos: what to paint.
+            training: see `forward`.
+            corner: where the first pixel is in a larger picture that this is a tile of: row and column.
+
+        Returns:
+            In training the same shape, else without `margin - CELL * SPARE` pixels on each side.
+        """
+        return torch.sigmoid(self.layers(self.noisy(photos, training, corner), torus=training).float())
+
+    def noisy(self, photos: Tensor, training: bool = False, corner: tuple[int, int] = (0, 0)) -> Tensor:
+        """Photographs with their input noise, as the layers take them; see `with_margin`."""
+        photos = photos.contiguous(memory_format=torch.channels_last)
+        return self.grain(photos, training, corner) if self.grain else photos
 
 
 def reflected(side: int, margin: int) -> Tensor:

@@ -46,11 +46,14 @@ class Grain(nn.Module):
         noise = np.random.RandomState(0).standard_normal((3, GRAIN_TILE, GRAIN_TILE))
         self.register_buffer("tile", torch.from_numpy(noise).float(), persistent=False)
 
-    def forward(self, photos: Tensor, training: bool) -> Tensor:
-        """(B, 3, H, W) to the same."""
+    def forward(self, photos: Tensor, training: bool, corner: tuple[int, int] = (0, 0)) -> Tensor:
+        """(B, 3, H, W) to the same; `corner`: row and column of its first pixel in the picture that it is of."""
         if training:
             return photos + self.training_strength * torch.randn_like(photos)
-        rows, columns = (torch.arange(side, device=photos.device) % GRAIN_TILE for side in photos.shape[-2:])
+        rows, columns = (
+            torch.arange(first, first + side, device=photos.device) % GRAIN_TILE
+            for first, side in zip(corner, photos.shape[-2:], strict=True)
+        )
         return photos + self.painting_strength * self.tile.index_select(1, rows).index_select(2, columns)
 
 

@@ -19,6 +19,7 @@ from allaprima.data.photos import Batch
 from allaprima.errors import UserError
 from allaprima.losses.grid import grid_energy
 from allaprima.losses.perceptual import PerceptualLoss
+from allaprima.losses.stability import instability
 from allaprima.networks.files import write_network
 from allaprima.networks.metadata import Metadata, metadata_from
 
@@ -70,6 +71,7 @@ class StyleTransfer(pl.LightningModule):
         optimizer: how fast it learns.
         teacher: a network to learn from, beside the objective or in its place.
         grid_weight: of `grid_energy` beside the objective, for networks that paint whole cells at once.
+        stability_weight: of `instability` beside the objective, for networks that paint videos.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class StyleTransfer(pl.LightningModule):
         optimizer: Optimizer,
         teacher: Teacher | None = None,
         grid_weight: float = 0.0,
+        stability_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.network, self.losses, self.metadata, self.settings = network, nn.ModuleDict(losses), metadata, settings
@@ -91,7 +94,7 @@ class StyleTransfer(pl.LightningModule):
         self.averaged = AveragedModel(network, multi_avg_fn=moving_average(optimizer.average_decay))
         self.averaged.requires_grad_(False)
         self.teacher, self.teacher_weight = teacher.network if teacher else None, teacher.weight if teacher else None
-        self.optimizer, self.grid_weight = optimizer, grid_weight
+        self.optimizer, self.grid_weight, self.stability_weight = optimizer, grid_weight, stability_weight
         self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
         self.validation: dict[str, float] = {}
 
@@ -153,7 +156,18 @@ class StyleTransfer(pl.LightningModule):
             grid = grid_energy(pastiches).mean()
             self.log("train/grid", grid)
             total = total + self.grid_weight * grid
+        if self.stability_weight:
+            total = total + self.stability_weight * self._instability(photos, pastiches, style, seed)
         return total
+
+    def _instability(self, photos: Tensor, pastiches: Tensor, style: str, seed: int) -> Tensor:
+        def paint(shifted: Tensor) -> Tensor:
+            torch.manual_seed(seed)
+            return self.paint(self.network, shifted, style, training=True)
+
+        unstable = instability(paint, photos, pastiches)
+        self.log("train/instability", unstable)
+        return unstable
 
     def _distance_from_teacher(self, pastiches: Tensor, photos: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)  # the same input noise: what a network makes of it can then be learned too

@@ -1,0 +1,144 @@
+"""Pictures of any size in little memory: tile by tile, with instance norms that belong to the whole picture.
+
+A tile normalized by its own mean and variance would have a contrast of its own, and its borders would show. So all
+tiles have the same statistics: those of patches from everywhere in the picture, which the network sees at once and
+normalizes together. A thumbnail (Chen et al. 2021, arXiv 2103.11784) would be cheaper, but its strokes are others.
+"""
+
+import copy
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from allaprima.hardware import fastest_precision
+from allaprima.media.images import to_tensor
+from allaprima.networks.base import CELL, SPARE, Painter, reflected
+from allaprima.networks.blocks import InstanceNorm
+
+TILE = 1024  # pixels a side at most
+OVERLAP = 64  # pixels around a tile that the network sees as well; what is farther away hardly matters to a pixel
+PATCH = 128  # pixels a side: small and many, since neighbours are alike
+PATCHES = 160
+THUMBNAIL = 1024  # pixels of the long side, at which they are chosen
+DRAWS = 200  # of as many patches, of which those are taken that resemble the picture most in mean and variance
+
+
+class Span(NamedTuple):
+    """A tile along one axis, in pixels of the picture with its margin: its own, and with its overlap what it sees."""
+
+    first: int
+    start: int
+    stop: int
+    last: int
+
+
+Tile = tuple[Span, Span]  # rows and columns
+
+
+def spans(side: int) -> list[Span]:
+    """The tiles along one axis of so many pixels, a multiple of `CELL`; none is much smaller than the others."""
+    size = CELL * math.ceil(side / math.ceil(side / TILE) / CELL)
+    tiles = [(start, min(side, start + size)) for start in range(0, side, size)]
+    return [Span(max(0, start - OVERLAP), start, stop, min(side, stop + OVERLAP)) for start, stop in tiles]
+
+
+class SharedNorm(nn.Module):
+    """Instance norm by the statistics of the batch that it saw last while `learning`.
+
+    Args:
+        norm: whose scale and shift it has.
+    """
+
+    def __init__(self, norm: InstanceNorm) -> None:
+        super().__init__()
+        self.weight, self.bias = norm.weight, norm.bias
+        self.learning = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        if self.learning:
+            self.variance, self.mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+        return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias)
+
+
+def corners(photo: Image.Image) -> list[tuple[int, int]]:
+    """Row and column of patches from everywhere in a picture, which together resemble it."""
+    rows = max(1, round(math.sqrt(PATCHES * photo.height / photo.width)))
+    fields = np.stack(np.meshgrid(np.arange(rows), np.arange(PATCHES // rows), indexing="ij"), -1).reshape(-1, 2)
+    # A place in every field of a grid, another one at each draw.
+    places = (fields + np.random.default_rng(0).random((DRAWS, *fields.shape))) / (fields.max(0) + 1)
+    found = features(photo)
+    grid = torch.from_numpy(2 * places[..., ::-1] - 1).float()
+    sampled = F.grid_sample(found[None], grid[None], align_corners=True)[0]  # (features, draws, patches)
+    misses = (sampled.mean(2) - found.mean((1, 2))[:, None]) / found.std((1, 2))[:, None]
+    best = places[misses.square().sum(0).argmin().item()]
+    return [tuple(corner) for corner in (best * [photo.height - PATCH, photo.width - PATCH]).astype(int).tolist()]
+
+
+def features(photo: Image.Image) -> Tensor:
+    """Mean, mean square and mean step between pixels of each place's patch, by colour: (9, h, w), coarsely."""
+    small = photo.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    pixels = to_tensor(small)
+    steps = (pixels[:, 1:, 1:] - pixels[:, :-1, 1:]).abs() + (pixels[:, 1:, 1:] - pixels[:, 1:, :-1]).abs()
+    each = torch.cat([pixels[:, 1:, 1:], pixels[:, 1:, 1:].square(), steps])
+    return F.avg_pool2d(each, max(1, PATCH * small.width // photo.width), stride=1)
+
+
+class Tiles:
+    """Paints pictures tile by tile.
+
+    Args:
+        network: what paints.
+        device: of PyTorch's.
+    """
+
+    def __init__(self, network: Painter, device: str) -> None:
+        self.network, self.device = copy.deepcopy(network).to(device, memory_format=torch.channels_last), device
+        self.norms = []
+        for module in list(self.network.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, InstanceNorm):
+                    self.norms.append(SharedNorm(child))
+                    setattr(module, name, self.norms[-1])
+
+    @torch.no_grad()
+    def __call__(self, photo: Image.Image) -> Image.Image:
+        """Paint an RGB picture with sides of `PATCH` or more: the same size. Memory hardly grows with its pixels."""
+        margin, native = self.network.margin, fastest_precision(self.device) == "bf16-mixed"
+        rows, columns = (reflected(side, margin).numpy() for side in photo.size[::-1])
+        with torch.autocast(self.device, torch.bfloat16, enabled=native):
+            self._learn(photo)
+            wide = np.asarray(photo)[np.ix_(rows, columns)]
+            painted = np.empty_like(wide)
+            for tile in itertools.product(spans(len(rows)), spans(len(columns))):
+                self._paint(wide, painted, tile)
+        return Image.fromarray(painted[margin : margin + photo.height, margin : margin + photo.width])
+
+    def _learn(self, photo: Image.Image) -> None:
+        for norm in self.norms:
+            norm.learning = True
+        patches = []
+        for row, column in corners(photo):
+            patch = to_tensor(photo.crop((column, row, column + PATCH, row + PATCH)))[None].to(self.device)
+            patches.append(self.network.noisy(patch, corner=(row, column)))
+        self.network.layers(torch.cat(patches), torus=False)
+        for norm in self.norms:
+            norm.learning = False
+
+    def _paint(self, wide: np.ndarray, painted: np.ndarray, tile: tuple[Span, Span]) -> None:
+        rows, columns = (slice(span.first, span.last) for span in tile)
+        seen = torch.from_numpy(wide[rows, columns]).to(self.device).permute(2, 0, 1)[None] / 255
+        result = self.network.with_margin(seen, corner=(rows.start, columns.start))[0].permute(1, 2, 0)
+        cut = self.network.margin - CELL * SPARE  # which the result lacks on each side
+        own = [(max(span.start, span.first + cut), min(span.stop, span.last - cut)) for span in tile]
+        of_picture = tuple(slice(start, stop) for start, stop in own)
+        firsts = [span.first + cut for span in tile]
+        of_result = tuple(slice(start - first, stop - first) for (start, stop), first in zip(own, firsts, strict=True))
+        painted[of_picture] = (result[of_result] * 255).round().byte().cpu().numpy()

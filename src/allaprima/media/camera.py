@@ -1,0 +1,75 @@
+"""A camera: its newest frame whenever one is wanted."""
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import cv2
+
+from allaprima.errors import ImageError
+from allaprima.media.video import Frame
+
+TIME_BASE = Fraction(1, 1000)  # seconds
+PATIENCE = 10.0  # seconds to wait for a frame
+
+
+class Camera:
+    """A camera of this machine.
+
+    It is read all the time, whatever the frames are used for, since one that is late would be shown late.
+
+    Args:
+        number: of the camera, from 0.
+
+    Attributes:
+        rate: frames a second that the camera says it has.
+
+    Raises:
+        ImageError: there is no such camera, or another program has it.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        # One line of ours in place of several of OpenCV's.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        self.capture = cv2.VideoCapture(number)
+        if not self.capture.isOpened():
+            raise ImageError(f"there is no camera {number}, or another program is using it")
+        self.rate = Fraction(round(self.capture.get(cv2.CAP_PROP_FPS)) or 30)
+        self.newest: Frame | None = None
+        self.arrived, self.ended = threading.Condition(), False
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        started = time.monotonic()
+        while not self.ended:
+            there, picture = self.capture.read()
+            with self.arrived:
+                self.ended = self.ended or not there
+                if there:
+                    moment = round((time.monotonic() - started) / TIME_BASE)
+                    self.newest = Frame(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), moment)
+                self.arrived.notify()
+
+    def frames(self) -> Iterator[Frame]:
+        """The newest frame each time, none twice, until the camera is unplugged; times in `TIME_BASE`.
+
+        Raises:
+            ImageError: no frame comes any more.
+        """
+        while True:
+            with self.arrived:
+                if not self.arrived.wait_for(lambda: self.newest or self.ended, PATIENCE):
+                    raise ImageError(f"camera {self.number} sends no pictures")
+                frame, self.newest = self.newest, None
+            if frame is None:
+                return
+            yield frame
+
+    def close(self) -> None:
+        """Give the camera back."""
+        self.ended = True
+        self.reader.join(PATIENCE)
+        self.capture.release()

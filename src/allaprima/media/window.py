@@ -1,0 +1,44 @@
+"""A window on the screen that shows one picture after another."""
+
+import os
+import sys
+
+import cv2
+import numpy as np
+
+from allaprima.errors import UserError
+
+LEAVE = {ord("q"), 27}  # and Escape
+
+
+def has_display() -> bool:
+    """Whether there is a screen to open a window on."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+class Window:
+    """A window that is closed by its cross, by q or by Escape.
+
+    Args:
+        title: of the window.
+
+    Raises:
+        UserError: there is no screen.
+    """
+
+    def __init__(self, title: str) -> None:
+        if not has_display():
+            raise UserError("there is no screen to show the camera on: give output=FILE.mp4 to record it instead")
+        self.title = title
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+
+    def show(self, picture: np.ndarray, note: str) -> bool:
+        """Show a picture, (H, W, 3) uint8, with a note in the title; whether the window is to stay open."""
+        cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        cv2.setWindowTitle(self.title, f"{self.title}: {note}")
+        key = cv2.waitKey(1) & 0xFF
+        return key not in LEAVE and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+
+    def close(self) -> None:
+        """Close it."""
+        cv2.destroyWindow(self.title)
