@@ -48,6 +48,7 @@ COMMANDS = {
     "export": Command(
         "write a network for other programs, or a page that paints", "allaprima.commands.export", "export"
     ),
+    "serve": Command("paint and train on a page in the browser", "allaprima.commands.serve", "serve"),
     "read_style": Command("write a painting's style file", "allaprima.commands.read_style", "write_style"),
     "download": Command("download COCO 2017, or go on with it", "allaprima.commands.download", "download_coco"),
     "benchmark": Command("measure what the documents claim", "allaprima.benchmarks", "benchmark"),

@@ -120,14 +120,14 @@ class Stylizer:
 
     def _image(self, image: Image.Image, strength: float, preserve_color: bool, size: int | None) -> Image.Image:
         # Bytes but for what the network works on: a photograph of 50 megapixels has 0.6 GB as floating-point numbers.
-        photo = image.convert("RGB")
+        photo = image if image.mode == "RGB" else image.convert("RGB")
         factor = min(1, size / min(photo.size)) if size else 1
         worked = photo if factor == 1 else photo.resize([max(1, round(side * factor)) for side in photo.size], BICUBIC)
         if worked.width * worked.height > LARGEST_WHOLE:
             painted = self._tiles(worked)
         else:
             painted = to_image(self._paint(to_tensor(worked)[None])[0])
-        painted = painted.resize(photo.size, BICUBIC)
+        painted = painted if painted.size == photo.size else painted.resize(photo.size, BICUBIC)
         if preserve_color:
             luminance, colors = painted.convert("YCbCr").getchannel(0), photo.convert("YCbCr").split()[1:]
             painted = Image.merge("YCbCr", (luminance, *colors)).convert("RGB")

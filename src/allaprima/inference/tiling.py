@@ -17,16 +17,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from allaprima.hardware import fastest_precision
-from allaprima.media.images import to_tensor
 from allaprima.networks.base import CELL, SPARE, Painter, reflected
 from allaprima.networks.blocks import InstanceNorm
 
-TILE = 1024  # pixels a side at most
+TILE = 768  # pixels a side at most
 OVERLAP = 64  # pixels around a tile that the network sees as well; what is farther away hardly matters to a pixel
 PATCH = 128  # pixels a side: small and many, since neighbours are alike
-PATCHES = 160
-THUMBNAIL = 1024  # pixels of the long side, at which they are chosen
-DRAWS = 200  # of as many patches, of which those are taken that resemble the picture most in mean and variance
+PATCHES = 120
 
 
 class Span(NamedTuple):
@@ -63,32 +60,27 @@ class SharedNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same."""
         if self.learning:
-            self.variance, self.mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+            # One by one, since all at once in float32 would be the most memory that a large picture takes.
+            # Without its border, where a patch is padded as no whole picture is.
+            border = x.shape[-1] // 8
+            inner = x[..., border:-border, border:-border]
+            each = [torch.var_mean(patch.float(), (0, 2, 3), correction=0) for patch in inner.split(1)]
+            variances, means = (torch.stack(statistics) for statistics in zip(*each, strict=True))
+            self.mean = means.mean(0)
+            self.variance = (variances + (means - self.mean).square()).mean(0)
         return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias)
 
 
-def corners(photo: Image.Image) -> list[tuple[int, int]]:
-    """Row and column of patches from everywhere in a picture, which together resemble it."""
-    rows = max(1, round(math.sqrt(PATCHES * photo.height / photo.width)))
-    fields = np.stack(np.meshgrid(np.arange(rows), np.arange(PATCHES // rows), indexing="ij"), -1).reshape(-1, 2)
-    # A place in every field of a grid, another one at each draw.
-    places = (fields + np.random.default_rng(0).random((DRAWS, *fields.shape))) / (fields.max(0) + 1)
-    found = features(photo)
-    grid = torch.from_numpy(2 * places[..., ::-1] - 1).float()
-    sampled = F.grid_sample(found[None], grid[None], align_corners=True)[0]  # (features, draws, patches)
-    misses = (sampled.mean(2) - found.mean((1, 2))[:, None]) / found.std((1, 2))[:, None]
-    best = places[misses.square().sum(0).argmin().item()]
-    return [tuple(corner) for corner in (best * [photo.height - PATCH, photo.width - PATCH]).astype(int).tolist()]
+def corners(height: int, width: int) -> list[tuple[int, int]]:
+    """Row and column of patches, one somewhere in every field of a grid: multiples of `CELL`.
 
-
-def features(photo: Image.Image) -> Tensor:
-    """Mean, mean square and mean step between pixels of each place's patch, by colour: (9, h, w), coarsely."""
-    small = photo.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    pixels = to_tensor(small)
-    steps = (pixels[:, 1:, 1:] - pixels[:, :-1, 1:]).abs() + (pixels[:, 1:, 1:] - pixels[:, 1:, :-1]).abs()
-    each = torch.cat([pixels[:, 1:, 1:], pixels[:, 1:, 1:].square(), steps])
-    return F.avg_pool2d(each, max(1, PATCH * small.width // photo.width), stride=1)
+    They count from half a patch outside the picture, so that its borders are in as many patches as its middle.
+    """
+    rows = max(1, round(math.sqrt(PATCHES * height / width)))
+    columns = max(1, PATCHES // rows)
+    fields = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(-1, 2)
+    places = (fields + np.random.default_rng(0).random(fields.shape)) / [rows, columns] * [height, width]
+    return [tuple(place) for place in (places.astype(int) // CELL * CELL).tolist()]
 
 
 class Tiles:
@@ -114,28 +106,35 @@ class Tiles:
         margin, native = self.network.margin, fastest_precision(self.device) == "bf16-mixed"
         rows, columns = (reflected(side, margin).numpy() for side in photo.size[::-1])
         with torch.autocast(self.device, torch.bfloat16, enabled=native):
-            self._learn(photo)
             wide = np.asarray(photo)[np.ix_(rows, columns)]
+            self._learn(wide)
             painted = np.empty_like(wide)
             for tile in itertools.product(spans(len(rows)), spans(len(columns))):
                 self._paint(wide, painted, tile)
         return Image.fromarray(painted[margin : margin + photo.height, margin : margin + photo.width])
 
-    def _learn(self, photo: Image.Image) -> None:
+    def _learn(self, wide: np.ndarray) -> None:
         for norm in self.norms:
             norm.learning = True
+        height, width = wide.shape[:2]
+        rows, columns = (reflected(side, PATCH // 2).numpy() for side in (height, width))
         patches = []
-        for row, column in corners(photo):
-            patch = to_tensor(photo.crop((column, row, column + PATCH, row + PATCH)))[None].to(self.device)
-            patches.append(self.network.noisy(patch, corner=(row, column)))
+        for row, column in corners(height, width):
+            seen = np.ix_(rows[row : row + PATCH], columns[column : column + PATCH])
+            corner = row - PATCH // 2, column - PATCH // 2
+            patches.append(self.network.noisy(self._pixels(wide[seen]), corner=corner))
         self.network.layers(torch.cat(patches), torus=False)
         for norm in self.norms:
             norm.learning = False
 
+    def _pixels(self, picture: np.ndarray) -> Tensor:
+        return torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None] / 255
+
     def _paint(self, wide: np.ndarray, painted: np.ndarray, tile: tuple[Span, Span]) -> None:
         rows, columns = (slice(span.first, span.last) for span in tile)
-        seen = torch.from_numpy(wide[rows, columns]).to(self.device).permute(2, 0, 1)[None] / 255
-        result = self.network.with_margin(seen, corner=(rows.start, columns.start))[0].permute(1, 2, 0)
+        result = self.network.with_margin(self._pixels(wide[rows, columns]), corner=(rows.start, columns.start))[
+            0
+        ].permute(1, 2, 0)
         cut = self.network.margin - CELL * SPARE  # which the result lacks on each side
         own = [(max(span.start, span.first + cut), min(span.stop, span.last - cut)) for span in tile]
         of_picture = tuple(slice(start, stop) for start, stop in own)

@@ -88,7 +88,8 @@ def upright(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_to_8_bits(np.asarray(image)))
     transparent = image.has_transparency_data
-    return image.convert("RGBA" if transparent else "RGB")
+    mode = "RGBA" if transparent else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

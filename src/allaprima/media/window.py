@@ -29,11 +29,14 @@ class Window:
     def __init__(self, title: str) -> None:
         if not has_display():
             raise UserError("there is no screen to show the camera on: give output=FILE.mp4 to record it instead")
-        self.title = title
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        self.title, self.sized = title, False
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def show(self, picture: np.ndarray, note: str) -> bool:
         """Show a picture, (H, W, 3) uint8, with a note in the title; whether the window is to stay open."""
+        if not self.sized:
+            cv2.resizeWindow(self.title, picture.shape[1], picture.shape[0])
+            self.sized = True
         cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         cv2.setWindowTitle(self.title, f"{self.title}: {note}")
         key = cv2.waitKey(1) & 0xFF

@@ -1,0 +1,68 @@
+"""The page, served until Ctrl-C, as `configs/serve.yaml` says."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from omegaconf import DictConfig
+from PIL import Image
+from pydantic import Field
+
+from allaprima.commands.settings import Settings, Text, Whole, most
+from allaprima.errors import UserError
+from allaprima.hardware import keep_freed_memory
+from allaprima.inference.engines import not_installed
+from allaprima.media.images import READ_FORMATS
+
+
+class ServeSettings(Settings):
+    """`configs/serve.yaml`."""
+
+    host: Text
+    port: Annotated[int, Field(ge=1, le=65535)]
+    megabytes: Annotated[Whole, most(500, "no photograph is larger")]
+    megapixels: Annotated[Whole, most(178, "Pillow reads no more")]
+    train: bool
+
+
+def serve(config: DictConfig) -> None:
+    """Serve the page.
+
+    Raises:
+        UserError: a setting that cannot be, a port that is taken, or a package that is missing.
+    """
+    settings = ServeSettings.read(config)
+    if missing := not_installed(["gradio"]):
+        raise UserError(f"serve needs {missing[0]}: pip install 'allaprima[serve]'")
+    check_port(settings.host, settings.port)
+    keep_freed_memory()
+    only_pictures(settings.megapixels)
+    with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
+        # Read by Gradio when it is imported: where uploads and results are, and that nobody is told of them.
+        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+        from allaprima.serving.page import launch
+
+        print(f"open http://{settings.host}:{settings.port}; Ctrl-C ends it")
+        launch(settings.host, settings.port, settings.megabytes, Path(folder) if settings.train else None)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises UserError where nothing can be served."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise UserError(f"host={host} port={port} cannot be served: {error.strerror}; give another port=") from error
+
+
+def only_pictures(megapixels: int) -> None:
+    """Let Pillow open pictures alone in this process, as large as that, whoever asks it.
+
+    Gradio looks at what is uploaded before anything of ours does, and Pillow would run PostScript.
+    """
+    Image.init()
+    Image.ID[:] = [name for name in Image.ID if name in READ_FORMATS]
+    Image.MAX_IMAGE_PIXELS = megapixels * 1_000_000 // 2  # Pillow refuses what has more than twice as many

@@ -1,0 +1,1 @@
+"""A page to paint and to train on, served by this machine."""

@@ -1,0 +1,66 @@
+"""Training that is watched from a page: in a process of its own, which ends with its watcher."""
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from allaprima.errors import UserError, typed
+
+EVERY = 1.0  # seconds between two looks
+COMMAND = (sys.executable, "-c", "from allaprima.cli import main; main()", "train")
+
+
+class Lesson(NamedTuple):
+    """Where training stands.
+
+    Attributes:
+        seconds: since it began.
+        sheet: the newest, photographs beside their stylized images; None before the first.
+        network: the file, at the end; None before.
+    """
+
+    seconds: float
+    sheet: Path | None
+    network: Path | None
+
+
+def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
+    """Train a network for a painting as `train.py` does by default, and tell about it every second.
+
+    An iterator that is closed ends the training.
+
+    Args:
+        painting: the picture file.
+        steps: of training.
+        folder: for all that it leaves, empty.
+
+    Raises:
+        UserError: with the line that `train.py` ended with, if it did not end well.
+    """
+    settings = [typed("style.image", painting), typed("runs", folder), f"trainer.max_steps={steps}"]
+    log, started = folder / "log.txt", time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*COMMAND, *shlex.split(" ".join(settings))], stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        while process.poll() is None:
+            yield Lesson(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), None)
+            time.sleep(EVERY)
+    finally:
+        process.kill()
+        process.wait()
+    network = newest(folder, "*/*/models/*.safetensors")
+    if network is None:
+        lines = log.read_text(errors="replace").splitlines()
+        raise UserError(next((line for line in reversed(lines) if line.startswith("error: ")), "training ended early"))
+    yield Lesson(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), network)
+
+
+def newest(folder: Path, pattern: str) -> Path | None:
+    """The file written last of those that a pattern matches; None if there is none."""
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime, default=None)

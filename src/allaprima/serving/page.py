@@ -1,0 +1,203 @@
+"""The page itself: paint a photograph, paint the camera, train for a painting of one's own."""
+
+import functools
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from allaprima.errors import UserError
+from allaprima.inference.stylizer import Stylizer
+from allaprima.losses.style import bundled_style
+from allaprima.media.bundled import bundled_names
+from allaprima.media.images import open_upright
+from allaprima.serving.lessons import train_watched
+
+WAITING = 64  # requests in the queue at most; who comes then is told to come back
+LIVE_EVERY = 0.05  # seconds between the camera's frames
+STEPS_A_MINUTE = 100
+SIZES = [("wide", 384), ("medium", 640), ("fine", 1024)]
+FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
+KEPT = 3600  # seconds that uploads and results are kept
+
+
+def upload(sources: list[str], label: str) -> gr.Image:
+    """A place for a picture that a visitor gives, which comes as its file: `open_upright` knows what is a picture."""
+    place = gr.Image(sources=sources, type="filepath", label=label)
+    # Not in a subclass, beside whose source Gradio would write a file. It has checked that the file is an upload.
+    place.preprocess = lambda payload: Path(payload.path) if payload and payload.path else None
+    return place
+
+
+@functools.lru_cache(maxsize=4)
+def stylizer(name: str) -> Stylizer:
+    """A network, ready; the last ones are kept."""
+    return Stylizer.load(name)
+
+
+def opened(path: Path | None) -> Image.Image:
+    """The picture that a visitor gave. Raises gr.Error, which the page shows, for what is none."""
+    if path is None:
+        raise gr.Error("First give a picture.")
+    try:
+        return open_upright(path, name="That file")
+    except UserError as error:
+        raise gr.Error(f"{error}.") from error
+
+
+def network_of(style: str, trained: dict[str, str], fast: bool = False) -> str:
+    """The network of a choice on the page: a bundled one by its name, or of those that this visitor has trained."""
+    return trained.get(style) or f"{style}{'_realtime' if fast else ''}"
+
+
+def paint(
+    photo: Path | None, style: str, trained: dict[str, str], size: int, strength: float, color: bool
+) -> tuple[tuple[Image.Image, Image.Image], str]:
+    """The photograph and its stylized image, and what to say of them."""
+    image = opened(photo).convert("RGB")
+    started = time.monotonic()
+    painted = stylizer(network_of(style, trained))(image, strength, color, size)
+    for each in (image, painted):
+        # Gradio calls a result by what is in it, and writes it again while another visitor still reads the same.
+        each.info["visit"] = secrets.token_hex()
+    return (image, painted), f"{image.width} by {image.height} pixels in {time.monotonic() - started:.1f} s"
+
+
+def paint_live(
+    frame: np.ndarray | None, style: str, trained: dict[str, str], strength: float, last: float
+) -> tuple[np.ndarray | None, str, float]:
+    """One frame of the camera, the rate, and when it was."""
+    if frame is None:
+        return None, "", last
+    painted = stylizer(network_of(style, trained, fast=True))(frame, strength, size=384)
+    now = time.monotonic()
+    return painted, f"{1 / (now - last):.0f} frames a second" if last else "", now
+
+
+def train(
+    painting: Path | None, minutes: int, trained: dict[str, str], folder: Path
+) -> Iterator[tuple[Any, str, dict[str, str], Any, Any]]:
+    """Train, and show the sheets as they come; at the end the painting is among the choices of this visitor."""
+    image = opened(painting).convert("RGB")
+    name = re.sub(r"\W+", "_", painting.stem, flags=re.ASCII).strip("_")[:40] or "painting"
+    run = Path(tempfile.mkdtemp(prefix="training-", dir=folder))
+    image.save(run / f"{name}.png")
+    unchanged = gr.skip()
+    try:
+        for lesson in train_watched(run / f"{name}.png", minutes * STEPS_A_MINUTE, run):
+            sheet = str(lesson.sheet) if lesson.sheet else unchanged
+            if lesson.network is None:
+                yield sheet, f"training for {lesson.seconds:.0f} s", trained, unchanged, unchanged
+    except UserError as error:
+        raise gr.Error(f"{error}.") from error
+    trained = trained | {f"{name}, trained here": str(lesson.network)}
+    styles = gr.Dropdown(choices=[*choices(), *((title, title) for title in trained)])
+    note = f"{name} is trained: it is the last of the paintings on the other pages"
+    yield sheet, note, trained, styles, styles
+
+
+def choices() -> list[tuple[str, str]]:
+    """Title and name of every bundled painting."""
+    return [(str(bundled_style(name).painting), name) for name in bundled_names("models/styles")]
+
+
+def page(folder: Path | None) -> gr.Blocks:
+    """The page; `folder` is for what is trained, None where nobody may train."""
+    with gr.Blocks(title="Alla Prima", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
+        gr.Markdown("# Alla Prima\nA photograph in the manner of a painting, computed on the machine that serves this.")
+        trained = gr.State({})
+        with gr.Tab("Photograph"):
+            style = paint_tab(trained)
+        with gr.Tab("Camera"):
+            live_style = camera_tab(trained)
+        if folder:
+            with gr.Tab("Your painting"):
+                train_tab(trained, style, live_style, folder)
+    return blocks
+
+
+def paint_tab(trained: gr.State) -> gr.Dropdown:
+    """A photograph in, the original and the stylized image under one slider out; its choice of paintings."""
+    with gr.Row():
+        with gr.Column():
+            photo = upload(["upload", "webcam", "clipboard"], "Photograph")
+            style = gr.Dropdown(choices(), value="kandinsky", label="Painting")
+            size = gr.Radio(SIZES, value=640, label="Brush")
+            strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
+            color = gr.Checkbox(label="Keep the photograph's colours")
+            button = gr.Button("Paint", variant="primary")
+        with gr.Column():
+            result = gr.ImageSlider(label="Photograph and painting", format="png", interactive=False)
+            note = gr.Markdown()
+    button.click(paint, [photo, style, trained, size, strength, color], [result, note], concurrency_id="processor")
+    return style
+
+
+def camera_tab(trained: gr.State) -> gr.Dropdown:
+    """The visitor's camera in, its frames painted out; its choice of paintings."""
+    with gr.Row():
+        camera = gr.Image(sources=["webcam"], streaming=True, type="numpy", label="Camera")
+        with gr.Column():
+            result = gr.Image(label="Painted", interactive=False, format="jpeg")
+            rate = gr.Markdown()
+    style = gr.Dropdown(choices(), value="kandinsky", label="Painting")
+    strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
+    last = gr.State(0.0)
+    camera.stream(
+        paint_live,
+        [camera, style, trained, strength, last],
+        [result, rate, last],
+        stream_every=LIVE_EVERY,
+        concurrency_id="processor",
+        show_progress="hidden",
+    )
+    return style
+
+
+def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, folder: Path) -> None:
+    """A painting in, its sheets as they come out; one training at a time."""
+    with gr.Row():
+        with gr.Column():
+            painting = upload(["upload", "clipboard"], "Painting")
+            minutes = gr.Slider(1, 15, 5, step=1, label="Minutes, about")
+            start, stop = gr.Button("Train", variant="primary"), gr.Button("Stop")
+        with gr.Column():
+            sheet = gr.Image(label="Photographs and how they are painted", interactive=False)
+            note = gr.Markdown()
+    run = start.click(
+        functools.partial(train, folder=folder),
+        [painting, minutes, trained],
+        [sheet, note, trained, style, live_style],
+        concurrency_id="training",
+        concurrency_limit=1,
+    )
+    stop.click(None, cancels=[run])
+
+
+def launch(host: str, port: int, megabytes: int, folder: Path | None) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        host, port: where.
+        megabytes: that an upload may have.
+        folder: for what visitors train; None where they may not.
+    """
+    blocks = page(folder).queue(max_size=WAITING, default_concurrency_limit=1)
+    blocks.launch(
+        server_name=host,
+        server_port=port,
+        max_file_size=f"{megabytes}mb",
+        share=False,
+        quiet=True,
+        show_error=True,
+        ssr_mode=False,
+        footer_links=[],
+        theme=gr.themes.Base(**FONTS),
+    )

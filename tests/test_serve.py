@@ -1,0 +1,130 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from allaprima.data.photos import packaged_photos
+from allaprima.errors import UserError
+from allaprima.inference.stylizer import Stylizer
+from allaprima.serving.lessons import train_watched
+
+from .conftest import TOP
+
+pytest.importorskip("gradio")
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+(COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
+CHOSEN = ("kandinsky", 384, 1.0, False)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, TOP / "scripts/serve.py", f"port={port}", "megabytes=1"]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(address).close()
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield address, folder
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert not list(folder.iterdir())  # neither uploads nor results
+
+
+@pytest.fixture
+def client(served):
+    return Client(served[0], verbose=False)
+
+
+def painted(client, path, *chosen):
+    (before, after), note = client.predict(handle_file(path), *(chosen or CHOSEN), api_name="/paint")
+    return np.asarray(Image.open(before), float), np.asarray(Image.open(after).convert("RGB"), float), note
+
+
+def test_a_photograph_is_painted_as_the_library_paints_it(client):
+    before, after, note = painted(client, COFFEE)
+    assert np.abs(before - np.asarray(Image.open(COFFEE), float)).mean() < 1
+    expected = np.asarray(Stylizer.load("kandinsky")(COFFEE, size=384), float)
+    assert np.abs(after - expected).mean() < 3 < np.abs(after - before).mean()
+    assert "600 by 400 pixels" in note
+
+
+def test_what_is_no_picture_gets_a_sentence_and_postscript_is_not_run(client, tmp_path):
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "endless.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n")
+    for name in ("text.png", "endless.png"):
+        with pytest.raises(AppError, match="not a picture"):
+            painted(client, tmp_path / name)
+    (tmp_path / "large.png").write_bytes(os.urandom(2 << 20))
+    with pytest.raises(Exception, match=r"413|[Ll]arge|exceeds"):
+        painted(client, tmp_path / "large.png")
+
+
+def test_files_that_were_not_uploaded_are_not_read(served):
+    file = {"path": str(COFFEE), "meta": {"_type": "gradio.FileData"}}  # the client would upload it
+    call, headers = f"{served[0]}/gradio_api/call/paint", {"Content-Type": "application/json"}
+    request = urllib.request.Request(call, json.dumps({"data": [file, *CHOSEN]}).encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{call}/{event}") as answer:
+        assert answer.read().startswith(b"event: error")
+
+
+def test_many_at_once_are_all_served_and_one_bad_file_harms_nobody(client, tmp_path):
+    small, bad = tmp_path / "small.png", tmp_path / "bad.png"
+    Image.open(COFFEE).resize((60, 40)).save(small)
+    bad.write_text("not a picture")
+
+    def visit(number):
+        try:
+            return painted(client, bad if number == 7 else small)[1].shape
+        except AppError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(50) as visitors:
+        answers = list(visitors.map(visit, range(50)))
+    assert answers.count((40, 60, 3)) == 49 and "not a picture" in answers[7]
+
+
+def test_training_is_watched_and_ends_with_a_network(tmp_path):
+    Image.open(COFFEE).resize((96, 64)).save(tmp_path / "coffee.png")
+    lessons = list(train_watched(tmp_path / "coffee.png", 2, tmp_path))
+    assert all(lesson.network is None for lesson in lessons[:-1]) and lessons[-1].sheet.exists()
+    assert Stylizer.load(lessons[-1].network).metadata.style.name == "coffee"
+
+
+def test_training_ends_with_its_watcher_and_says_what_went_wrong(tmp_path):
+    watched = train_watched(COFFEE, 1000, tmp_path)
+    next(watched)
+    watched.close()
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in running
+    with pytest.raises(UserError, match=r"missing\.png"):
+        list(train_watched(tmp_path / "missing.png", 2, tmp_path))
+
+
+def test_serving_where_it_cannot_be_is_told_in_one_line(refused):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused(["serve.py", f"port={taken.getsockname()[1]}"], "port=")
+    refused(["serve.py", "port=0"], "port")
+    refused(["serve.py", "megabytes=1000"], "500")
