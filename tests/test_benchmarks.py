@@ -1,6 +1,10 @@
 import dataclasses
 import re
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -160,3 +164,31 @@ def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_pat
     refused(["benchmark.py", *small, "benchmark.networks=[nobody]"], "no network 'nobody'")
     (photo,) = packaged_photos(["skimage/data/coffee.png"])
     refused(["benchmark.py", *small, f"style.image={photo}"], "no bundled network", "benchmark.networks=")
+
+
+def test_a_killed_benchmark_leaves_no_process():
+    program = "import time; from allaprima.benchmarks.turns import apart; apart(time.sleep, 600)"
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    try:
+        worker = wait_for(lambda: [pid for pid in children.read_text().split() if "spawn_main" in command_of(pid)])[0]
+        time.sleep(2)  # until it is at work
+    finally:
+        parent.kill()
+        parent.wait()
+    assert wait_for(lambda: "spawn_main" not in command_of(worker))
+
+
+def command_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def wait_for(found, seconds=30):
+    for _ in range(10 * seconds):
+        if result := found():
+            return result
+        time.sleep(0.1)
+    return found()

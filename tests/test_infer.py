@@ -16,7 +16,7 @@ from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.bundled import bundled_names
-from allaprima.media.images import read_picture
+from allaprima.media.images import read_picture, resized, to_image, to_tensor
 
 from .conftest import TOP, settings
 
@@ -108,11 +108,28 @@ def test_what_is_no_picture_is_refused_in_words(stylizer, image, error, words):
 @pytest.mark.parametrize(
     ("options", "error"),
     [({"strength": 2}, ValueError), ({"strength": float("nan")}, ValueError), ({"size": 0}, ValueError)]
+    + [({"brush": brush}, ValueError) for brush in (0, 17, float("nan"))]
     + [({"size": size}, TypeError) for size in ("5", 5.0, True)],
 )
 def test_options_that_cannot_be_are_refused_in_words(stylizer, options, error):
     with pytest.raises(error, match=next(iter(options))):
         stylizer(torch.rand(3, 8, 8), **options)
+
+
+@pytest.mark.parametrize("kind", [lambda tensor: tensor, to_image])
+def test_a_wider_brush_paints_wider_strokes_as_sharply(stylizer, kind):
+    """Wider: less changes from pixel to pixel than with the brush at 1; but more than if it was only enlarged."""
+    photo = 0.5 + 0.1 * resized(torch.rand(1, 3, 24, 24), (144, 144))[0]
+
+    def change(brush):
+        painted = stylizer(kind(photo), brush=brush)
+        painted = painted if isinstance(painted, torch.Tensor) else to_tensor(painted)
+        assert painted.shape == photo.shape
+        return (painted[:, 1:] - painted[:, :-1]).abs().mean().item()
+
+    small = resized(photo[None], (36, 36))[0]
+    enlarged = resized(stylizer(small)[None], (144, 144))[0]
+    assert (enlarged[:, 1:] - enlarged[:, :-1]).abs().mean().item() < change(4) < change(1)
 
 
 def test_what_comes_back_is_an_ordinary_tensor(stylizer):
@@ -218,6 +235,7 @@ def test_mistakes_are_refused(tmp_path, photo):
         ([f"style.image={photo}"], "train.py"),
         (["strength=1.5"], "give 1 or less"),
         (["size=0"], "1 or more"),
+        (["brush=0"], "brush=0: give 0.25 or more"),
         (["suffix=.gif"], "take one of"),
         (["preserve_color=no"], "true or false"),
         (["model=mona_lisa"], r"take one of .*great_wave, great_wave_realtime, kandinsky"),

@@ -485,6 +485,29 @@ def test_the_average_of_weights_forgets_the_start_soon_and_noise_late():
     assert values[-1] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("broken", [1, 90])
+def test_broken_photographs_are_passed_over_and_counted(tmp_path, capsys, broken):
+    """Of a hundred; what all of them being broken gives is in test_data."""
+    for number in range(100):
+        path = tmp_path / "photos" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (70, 70), (number, 99, 0)).save(path)
+        if number < broken:
+            path.write_bytes(path.read_bytes()[:60])
+    folder = (
+        *SMALL,
+        "data=folder",
+        f"data.root={tmp_path / 'photos'}",
+        f"runs={tmp_path}",
+        "data.workers=0",
+        "data.batch_size=1",
+    )
+    steps = 100 if broken == 1 else 3  # every photograph once; or some
+    path = run.train(configuration(*folder, f"trainer.max_steps={steps}", f"trainer.val_every={steps}"))
+    counted = re.search(r"(\d+) times a photograph could not be read", capsys.readouterr().out)
+    assert path.exists() and (int(counted[1]) == 1 if broken == 1 else int(counted[1]) > 5)
+
+
 def test_a_run_that_diverges_says_so(tmp_path):
     settings = ("optimizer.learning_rate=1e30", "trainer.max_steps=8", "data.workers=0")
     with pytest.raises(UserError, match="NaN or infinite"):

@@ -1,6 +1,8 @@
 """Measuring contenders in turn, so that what else the machine does falls on all of them alike."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
@@ -21,5 +23,16 @@ def in_turn(contenders: Mapping[str, Callable[[Any], Result]], settings: Any) ->
 
 def apart(measure: Callable[[Any], Result], settings: Any) -> Result:
     """What `measure` returns in a fresh process."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=end_with_parent) as process:
         return process.submit(measure, settings).result()
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that began it does, killed or not."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -32,7 +32,7 @@ from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import MANY, engine_for, engine_note
 from allaprima.inference.live import paint_camera
-from allaprima.inference.stylizer import Stylizer
+from allaprima.inference.stylizer import BRUSHES, Stylizer
 from allaprima.media.bundled import bundled_names
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
 from allaprima.media.images import at_short_side, encoded_image, open_upright, read_picture, write_image
@@ -51,6 +51,7 @@ class InferSettings(Settings):
     strength: Share
     preserve_color: bool
     size: Whole | None
+    brush: Annotated[float, Field(ge=BRUSHES[0], le=BRUSHES[1])]
     smooth: Smooth
     fast: bool
     engine: Text
@@ -59,7 +60,12 @@ class InferSettings(Settings):
 
     def options(self) -> dict[str, Any]:
         """Of a call of the stylizer."""
-        return {"strength": self.strength, "preserve_color": self.preserve_color, "size": self.size}
+        return {
+            "strength": self.strength,
+            "preserve_color": self.preserve_color,
+            "size": self.size,
+            "brush": self.brush,
+        }
 
     def quiet(self) -> bool:
         """Whether standard output belongs to a program that reads it."""

@@ -21,6 +21,9 @@ from allaprima.networks.metadata import Metadata
 
 # Pixels up to which a picture is painted in one piece, some 1.5 GB; larger ones in tiles, always by PyTorch.
 LARGEST_WHOLE = 2_500_000
+BRUSHES = 0.25, 16
+# Wide strokes are painted small and enlarged, which blurs them; painted over by half, they have edges again.
+REPAINTED = 0.5
 BICUBIC = Image.Resampling.BICUBIC
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
@@ -80,6 +83,7 @@ class Stylizer:
         strength: float = 1.0,
         preserve_color: bool = False,
         size: int | None = None,
+        brush: float = 1.0,
     ) -> Picture:
         """Paint one picture, or a batch of them.
 
@@ -90,6 +94,7 @@ class Stylizer:
             strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
             preserve_color: take the luminance from the pastiche and the colour from the photograph.
             size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
+            brush: width of the strokes, in multiples of what the network paints at that size, `BRUSHES`.
 
         Returns:
             The pastiche, of the kind and size of `image`; of a path a Pillow image.
@@ -99,8 +104,8 @@ class Stylizer:
             TypeError: `image` is none of these, or `size` is no whole number.
             ValueError: a shape, or a value, out of its range.
         """
-        check_options(strength, size)
-        options = strength, preserve_color, size
+        check_options(strength, size, brush)
+        options = strength, preserve_color, size, brush
         if isinstance(image, str | os.PathLike):
             image = open_upright(Path(image))
         if isinstance(image, Image.Image):
@@ -118,15 +123,14 @@ class Stylizer:
     def _tiles(self) -> Tiles:
         return Tiles(self.network, self.device)
 
-    def _image(self, image: Image.Image, strength: float, preserve_color: bool, size: int | None) -> Image.Image:
+    def _image(
+        self, image: Image.Image, strength: float, preserve_color: bool, size: int | None, brush: float
+    ) -> Image.Image:
         # Bytes but for what the network works on: a photograph of 50 megapixels has 0.6 GB as floating-point numbers.
         photo = image if image.mode == "RGB" else image.convert("RGB")
         factor = min(1, size / min(photo.size)) if size else 1
-        worked = photo if factor == 1 else photo.resize([max(1, round(side * factor)) for side in photo.size], BICUBIC)
-        if worked.width * worked.height > LARGEST_WHOLE:
-            painted = self._tiles(worked)
-        else:
-            painted = to_image(self._paint(to_tensor(worked)[None])[0])
+        worked = photo if factor == 1 else scaled(photo, factor)
+        painted = self._painted(worked) if brush == 1 else self._brushed(worked, brush)
         painted = painted if painted.size == photo.size else painted.resize(photo.size, BICUBIC)
         if preserve_color:
             luminance, colors = painted.convert("YCbCr").getchannel(0), photo.convert("YCbCr").split()[1:]
@@ -137,6 +141,15 @@ class Stylizer:
             painted.putalpha(image.getchannel("A"))
         return painted
 
+    def _painted(self, photo: Image.Image) -> Image.Image:
+        if photo.width * photo.height > LARGEST_WHOLE:
+            return self._tiles(photo)
+        return to_image(self._paint(to_tensor(photo)[None])[0])
+
+    def _brushed(self, photo: Image.Image, brush: float) -> Image.Image:
+        coarse = self._painted(scaled(photo, 1 / brush)).resize(photo.size, BICUBIC)
+        return Image.blend(coarse, self._painted(coarse), REPAINTED) if brush > 1 else coarse
+
     def _array(self, image: np.ndarray, options: Any) -> np.ndarray:
         if image.ndim != 3 or image.shape[2] not in (3, 4):
             raise ValueError(f"an array of {image.shape}: give (H, W, 3) or (H, W, 4)")
@@ -146,15 +159,33 @@ class Stylizer:
         painted = (self(bands[:3].float() / 255, *options) * 255).round().clamp(0, 255).byte()
         return torch.cat([painted, bands[3:]]).permute(1, 2, 0).contiguous().numpy()
 
-    def _pastiches(self, photos: Tensor, strength: float, preserve_color: bool, size: int | None) -> Tensor:
-        pastiches = resized(self._paint(at_short_side(photos, size) if size else photos), photos.shape[-2:])
+    def _pastiches(
+        self, photos: Tensor, strength: float, preserve_color: bool, size: int | None, brush: float
+    ) -> Tensor:
+        worked = at_short_side(photos, size) if size else photos
+        sides = worked.shape[-2:]
+        if brush == 1:
+            pastiches = self._paint(worked)
+        else:
+            coarse = [max(1, round(side / brush)) for side in sides]
+            pastiches = resized(self._paint(resized(worked, coarse)), sides)
+            if brush > 1:
+                pastiches = torch.lerp(pastiches, self._paint(pastiches), REPAINTED)
+        pastiches = resized(pastiches, photos.shape[-2:])
         if preserve_color:
             pastiches = with_colors_of(photos, pastiches)
         return torch.lerp(photos, pastiches, strength).contiguous()
 
 
-def check_options(strength: float, size: int | None) -> None:
-    """Raises ValueError or TypeError for a strength or a size that cannot be."""
+def scaled(photo: Image.Image, factor: float) -> Image.Image:
+    """A picture with sides of so many times their length."""
+    return photo.resize([max(1, round(side * factor)) for side in photo.size], BICUBIC)
+
+
+def check_options(strength: float, size: int | None, brush: float) -> None:
+    """Raises ValueError or TypeError for a strength, a size or a brush that cannot be."""
+    if not BRUSHES[0] <= brush <= BRUSHES[1]:
+        raise ValueError(f"brush={brush}: give a number from {BRUSHES[0]} to {BRUSHES[1]}")
     if not 0 <= strength <= 1:
         raise ValueError(f"strength={strength}: give a number from 0 (the photograph) to 1 (the pastiche)")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int)):

@@ -23,7 +23,8 @@ from allaprima.serving.lessons import train_watched
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
 LIVE_EVERY = 0.05  # seconds between the camera's frames
 STEPS_A_MINUTE = 100
-SIZES = [("wide", 384), ("medium", 640), ("fine", 1024)]
+BRUSHES = [("wide", 2.5), ("medium", 1.5), ("fine", 1)]
+SIZE = 1024  # pixels on the short side at most
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
 KEPT = 3600  # seconds that uploads and results are kept
 
@@ -58,12 +59,12 @@ def network_of(style: str, trained: dict[str, str], fast: bool = False) -> str:
 
 
 def paint(
-    photo: Path | None, style: str, trained: dict[str, str], size: int, strength: float, color: bool
+    photo: Path | None, style: str, trained: dict[str, str], brush: float, strength: float, color: bool
 ) -> tuple[tuple[Image.Image, Image.Image], str]:
     """The photograph and its stylized image, and what to say of them."""
     image = opened(photo).convert("RGB")
     started = time.monotonic()
-    painted = stylizer(network_of(style, trained))(image, strength, color, size)
+    painted = stylizer(network_of(style, trained))(image, strength, color, SIZE, brush)
     for each in (image, painted):
         # Gradio calls a result by what is in it, and writes it again while another visitor still reads the same.
         each.info["visit"] = secrets.token_hex()
@@ -129,14 +130,14 @@ def paint_tab(trained: gr.State) -> gr.Dropdown:
         with gr.Column():
             photo = upload(["upload", "webcam", "clipboard"], "Photograph")
             style = gr.Dropdown(choices(), value="kandinsky", label="Painting")
-            size = gr.Radio(SIZES, value=640, label="Brush")
+            brush = gr.Radio(BRUSHES, value=1, label="Brush")
             strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
             color = gr.Checkbox(label="Keep the photograph's colours")
             button = gr.Button("Paint", variant="primary")
         with gr.Column():
             result = gr.ImageSlider(label="Photograph and painting", format="png", interactive=False)
             note = gr.Markdown()
-    button.click(paint, [photo, style, trained, size, strength, color], [result, note], concurrency_id="processor")
+    button.click(paint, [photo, style, trained, brush, strength, color], [result, note], concurrency_id="processor")
     return style
 
 
