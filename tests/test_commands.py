@@ -165,6 +165,8 @@ def test_help_names_every_command_in_a_line(monkeypatch, capsys):
         ("train qwertzuiop=2", ["no setting 'qwertzuiop'", "--help"]),
         ("train style=mona_lisa", ["mona_lisa", "kandinsky"]),
         ("train logger=null", ["logger=null", "wandb"]),
+        ("train data=nan", ["data=nan", "starter"]),
+        ("infer style=Inf", ["style=Inf", "udnie"]),
         ("benchmark train loss=5", ["loss=5", "johnson"]),
         ("infer style=", ["style=", "udnie"]),
         ("infer network=null", ["no setting 'network'"]),

@@ -22,6 +22,7 @@ from allaprima.commands.compare import CompareSettings
 from allaprima.commands.export import ExportSettings
 from allaprima.commands.infer import InferSettings
 from allaprima.commands.optimize import OptimizeSettings
+from allaprima.commands.serve import ServeSettings
 from allaprima.commands.train import TrainSettings
 from allaprima.errors import ImageError, UserError
 from allaprima.inference.stylizer import Stylizer
@@ -37,6 +38,7 @@ COMMANDS = {
     "optimize": OptimizeSettings,
     "compare": CompareSettings,
     "export": ExportSettings,
+    "serve": ServeSettings,
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

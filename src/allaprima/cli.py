@@ -30,6 +30,9 @@ PLACES = (Path(__file__).parent, Path(__file__).parents[2])
 CONFIGS = next(place / "configs" for place in PLACES if (place / "configs").is_dir())
 
 
+NO_WORDS = ("null", "true", "false", "nan", "inf")  # as Hydra reads values
+
+
 class Command(NamedTuple):
     """What a command does, in a line, and the function that does it, imported late: help need not wait for PyTorch."""
 
@@ -113,7 +116,7 @@ def check_choices(command: str, arguments: Sequence[str]) -> None:
     Hydra has a traceback for that.
     """
     for name, _, value in (argument.partition("=") for argument in arguments):
-        word = value not in ("null", "true", "false") and re.fullmatch(r"[A-Za-z_].*", value)
+        word = value.lower() not in NO_WORDS and re.fullmatch(r"[A-Za-z_].*", value)
         if word or not re.fullmatch(r"\w+", name) or not (CONFIGS / name).is_dir():
             continue
         if name not in choices(command):
