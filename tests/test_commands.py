@@ -57,7 +57,8 @@ def typed(command, workplace):
     return call
 
 
-@pytest.mark.parametrize("line", readme_commands("infer.py"))
+# Cameras are painted in test_video, as none can be counted on here.
+@pytest.mark.parametrize("line", [line for line in readme_commands("infer.py") if "camera:" not in line])
 def test_the_readmes_ways_to_paint(line, typed, workplace):
     before = set(workplace.rglob("*"))
     result = typed(line)

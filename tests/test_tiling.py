@@ -40,12 +40,16 @@ def test_with_the_norms_of_the_whole_picture_tiles_make_the_same_picture(monkeyp
     monkeypatch.setattr(tiling, "TILE", 160)
     monkeypatch.setattr(tiling, "fastest_precision", lambda _: "32-true")
 
+    def exact(norm, inputs):
+        norm.variance, norm.mean = torch.var_mean(inputs[0], (0, 2, 3), correction=0)
+
     def learn(self, _):
         for norm in self.norms:
-            norm.learning = True
-        self.network(to_tensor(photo)[None])
-        for norm in self.norms:
             norm.learning = False
+        hooks = [norm.register_forward_pre_hook(exact) for norm in self.norms]
+        self.network(to_tensor(photo)[None])
+        for hook in hooks:
+            hook.remove()
 
     monkeypatch.setattr(Tiles, "_learn", learn)
     network, _ = load_network(name)

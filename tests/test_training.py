@@ -339,8 +339,8 @@ def test_a_network_sees_the_same_noise_as_its_teacher_and_keeps_its_content_weig
     seen = []
     noisy = Grain.forward
 
-    def watched(self, photos, training):
-        seen.append(noisy(self, photos, training))
+    def watched(self, photos, training, corner):
+        seen.append(noisy(self, photos, training, corner))
         return seen[-1]
 
     monkeypatch.setattr(Grain, "forward", watched)
