@@ -6,17 +6,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from allaprima import networks
 from allaprima.benchmarks import quality
+from allaprima.benchmarks.flicker import MOTIONS, SENSOR_NOISE, change, filmed, rendered
 from allaprima.benchmarks.quality import Point, speedup
 from allaprima.benchmarks.settings import QualityBenchmark
 from allaprima.data.photos import packaged_photos
 from allaprima.networks.files import load_network, write_network
 
-from .conftest import SMALL, settings
+from .conftest import SMALL, make_clip, settings
 
 
 @pytest.mark.parametrize(
@@ -192,3 +194,18 @@ def wait_for(found, seconds=30):
             return result
         time.sleep(0.1)
     return found()
+
+
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_the_flow_of_rendered_frames_is_exact(held_out, motion):
+    """What is left is the camera's noise, which resampling halves in the frame before; a wrong flow leaves far more."""
+    steps = list(rendered(held_out[:1], motion, 4, np.random.default_rng(0)))
+    frames = [step.frame for step in steps]
+    wrong = [step._replace(places=step.places + 1) for step in steps]
+    assert change(steps, frames) < 2.2 * SENSOR_NOISE < change(wrong, frames)
+
+
+def test_a_clips_flow_is_found(tmp_path):
+    steps = list(filmed(make_clip(tmp_path / "clip.mp4", 160, 120), 96, 5))
+    assert len(steps) == 5 and steps[1].frame.shape == (96, 128, 3)
+    assert all(step.seen.mean() > 0.5 and step.places.shape == (96, 128, 2) for step in steps)

@@ -43,7 +43,7 @@ def made_up(network, totals, allowed=3):
     return Race("made up", 4, picture, terms(9.0), {"a": Painted(picture, terms(network), 0.01)}, {"noise": descent})
 
 
-def test_a_network_is_worth_the_iteration_at_which_the_optimizer_is_as_good():
+def test_equivalent_is_the_iteration_at_which_the_optimizer_is_as_good():
     races = [made_up(0.5, [3.0, 1.0, 0.5, 0.4]), made_up(0.1, [3.0, 1.0, 0.5, 0.4]), made_up(4.0, [3.0, 1.0, 0.5, 0.4])]
     assert [equivalent_iterations(race.networks["a"], race.optimizer["noise"]) for race in races] == [2, 3, 0]
     assert median_equivalent(races, "a", "noise") == (2, 0, 3)

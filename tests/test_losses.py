@@ -6,6 +6,7 @@ from allaprima.errors import UserError
 from allaprima.losses import perceptual as losses
 from allaprima.losses.grid import grid_energy
 from allaprima.losses.perceptual import PerceptualLoss, gram_matrix
+from allaprima.losses.stability import SENSOR_NOISE, instability
 from allaprima.networks.base import CELL
 
 
@@ -145,3 +146,11 @@ def test_a_weave_of_cells_has_grid_energy_and_texture_and_gradients_have_not():
     assert grid_energy(gradient) < 1e-9
     assert grid_energy(torch.cat([weave, texture])).tolist() == [grid_energy(weave), grid_energy(texture)]
     assert grid_energy(F.pad(weave, (0, 3, 0, 2), mode="replicate")) == grid_energy(weave)
+
+
+def test_instability_is_what_a_shift_changes_beside_the_shift():
+    photos = torch.rand(2, 3, 32, 32)
+    assert instability(lambda x: x, photos, photos).item() == pytest.approx(SENSOR_NOISE**2, rel=0.1)
+    pattern = torch.rand(1, 3, 32, 32)  # that stays where it is, whatever the photograph does
+    unstable = instability(lambda x: x + pattern, photos, photos + pattern).item()
+    assert unstable > 0.1

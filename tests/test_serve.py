@@ -22,6 +22,7 @@ from .conftest import TOP
 pytest.importorskip("gradio")
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from selenium.webdriver.support.ui import WebDriverWait
 
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
 CHOSEN = ("kandinsky", 1, 1.0, False)
@@ -128,3 +129,40 @@ def test_serving_where_it_cannot_be_is_told_in_one_line(refused):
         refused(["serve.py", f"port={taken.getsockname()[1]}"], "port=")
     refused(["serve.py", "port=0"], "port")
     refused(["serve.py", "megabytes=1000"], "500")
+
+
+def test_what_was_trained_on_the_page_paints_on_it(client, tmp_path):
+    Image.open(COFFEE).resize((96, 64)).save(tmp_path / "my cup.png")
+    *_, (_, note, *_) = client.submit(handle_file(tmp_path / "my cup.png"), 1, api_name="/train")
+    assert "my_cup is trained" in note
+    before, after, _ = painted(client, COFFEE, "my_cup, trained here", 1, 1.0, False)
+    assert np.abs(before - after).mean() > 5
+    with pytest.raises(AppError):  # nor may a visitor name what is not among the choices
+        painted(client, COFFEE, "../../models/udnie", 1, 1.0, False)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_paints_in_a_browser(served, browser, tmp_path, width):
+    (tmp_path / "text.png").write_text("not a picture")
+
+    def paint(path):
+        browser.find_element("css selector", "input[type=file]").send_keys(str(path))
+        WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "[aria-label='Remove Image']"))
+        press("Paint")
+
+    def press(label):
+        (button,) = [each for each in browser.find_elements("tag name", "button") if each.text == label]
+        browser.execute_script("arguments[0].click()", button)
+
+    browser.set_window_size(width, 1000)
+    browser.get(served[0])
+    WebDriverWait(browser, 60).until(lambda page: page.find_elements("css selector", "input[type=file]"))
+    paint(COFFEE)
+    WebDriverWait(browser, 60).until(lambda page: "600 by 400 pixels" in page.find_element("tag name", "body").text)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width + 1
+    requests = browser.execute_script("return performance.getEntriesByType('resource').map(each => each.name)")
+    assert requests and all(request.startswith((served[0], "data:", "blob:")) for request in requests)
+    browser.execute_script("document.querySelector(\"[aria-label='Remove Image']\").click()")
+    WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "input[type=file]"))
+    paint(tmp_path / "text.png")
+    WebDriverWait(browser, 60).until(lambda page: "not a picture" in page.find_element("tag name", "body").text)

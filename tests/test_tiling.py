@@ -81,3 +81,8 @@ def test_large_pictures_are_painted_in_tiles_and_small_ones_whole(photo, monkeyp
     monkeypatch.setattr(stylizers, "LARGEST_WHOLE", 1_000_000)
     tiled = stylizer(photo)
     assert tiled.size == photo.size and 0 < np.abs(np.asarray(tiled, BYTES) - in_one).mean() < 2
+
+
+@pytest.mark.parametrize("size", [(3, 3000), (3000, 20)])
+def test_thin_pictures_can_be_painted_in_tiles(size):
+    assert Tiles(load_network("kandinsky_realtime")[0], "cpu")(Image.new("RGB", size, "red")).size == size

@@ -2,7 +2,6 @@ import base64
 import functools
 import http.server
 import io
-import shutil
 import threading
 import time
 
@@ -42,25 +41,6 @@ def address(page):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture
-def browser():
-    if not shutil.which("chromedriver"):
-        pytest.skip("needs Debian's chromium and chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "force-color-profile=srgb"):
-        options.add_argument(f"--{argument}")
-    for argument in ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream"):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 def status(browser, *words, seconds=60):

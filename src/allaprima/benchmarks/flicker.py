@@ -10,14 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from allaprima.benchmarks.networks import single_networks
 from allaprima.benchmarks.settings import FlickerBenchmark
 from allaprima.data.photos import held_out_photos
-from allaprima.inference.smoothing import Smoothing
+from allaprima.inference.smoothing import Smoothing, positions
 from allaprima.inference.stylizer import Stylizer
-from allaprima.media.bundled import bundled_names
 from allaprima.media.images import at_short_side, read_picture
 from allaprima.media.video import Video
-from allaprima.networks.files import load_network
 
 # Pixels a frame along and down, and growth a frame: a pan by hand, and a zoom.
 MOTIONS = ((1.3, 0.4, 1.0), (0.0, 0.0, 1.01))
@@ -43,8 +42,7 @@ def rendered(photo: Tensor, motion: tuple[float, ...], count: int, rng: np.rando
     """A pan or zoom over a photograph, (1, 3, H, W) in [0, 1], in frames of three quarters of its sides; exact flow."""
     across, down, growth = motion
     height, width = (3 * side // 4 for side in photo.shape[-2:])
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    grid = np.stack([columns, rows], -1)
+    grid = positions(np.zeros((height, width, 2), np.float32))
     center = np.array([width / 2, height / 2], np.float32)
     start, shift = np.array([photo.shape[-1] / 8, photo.shape[-2] / 8]), np.array([across, down])
     for number in range(count):
@@ -60,7 +58,7 @@ def rendered(photo: Tensor, motion: tuple[float, ...], count: int, rng: np.rando
 
 def filmed(clip: Path, size: int, count: int) -> Iterator[Step]:
     """The first frames of a video at a short side of `size` pixels, with their optical flow (DIS)."""
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    optical = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     video, gray_before = Video(clip), None
     for number, frame in enumerate(video.frames()):
         if number == count:
@@ -69,11 +67,10 @@ def filmed(clip: Path, size: int, count: int) -> Iterator[Step]:
         pixels = cv2.resize(frame.pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         gray_before = gray if gray_before is None else gray_before
-        columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in gray.shape[::-1]))
-        grid = np.stack([columns, rows], -1)
-        places = grid + flow.calc(gray, gray_before, None)
-        there = cv2.remap(flow.calc(gray_before, gray, None), places, None, cv2.INTER_LINEAR)
-        back_again = np.linalg.norm(places + there - grid, axis=-1) < OCCLUDED
+        flow = optical.calc(gray, gray_before, None)
+        places = positions(flow)
+        back = cv2.remap(optical.calc(gray_before, gray, None), places, None, cv2.INTER_LINEAR)
+        back_again = np.linalg.norm(flow + back, axis=-1) < OCCLUDED
         yield Step(pixels, places, inside(places) & back_again)
         gray_before = gray
     video.close()
@@ -113,19 +110,19 @@ def benchmark_flicker(settings: FlickerBenchmark) -> None:
         UserError: `benchmark.photos` is no folder of photographs, or a file cannot be read.
     """
     benchmark = settings.benchmark
-    names = benchmark.networks or [name for name in bundled_names("models") if not load_network(name)[1].styles]
+    names = benchmark.networks or single_networks()
     rng = np.random.default_rng(0)
     side = benchmark.size * 4 // 3
     photos = [at_short_side(read_picture(path).image[None], side) for path in held_out_photos(benchmark.photos)]
     films = [list(rendered(photo, motion, benchmark.frames, rng)) for photo in photos for motion in MOTIONS]
-    kinds = {"pans and zooms": films}
+    kinds = {"rendered": films}
     if benchmark.clip:
         kinds["clip"] = [list(filmed(Path(benchmark.clip), benchmark.size, 10 * benchmark.frames))]
     print(f"{len(films)} pans and zooms over photographs; change beside the motion, over that of the frames themselves")
-    print(f"{'':40}" + "".join(f"{f'{kind}, smooth={share:g}':>26}" for kind in kinds for share in benchmark.smooth))
+    print(f"{'':40}" + "".join(f"{f'{kind} smooth={share:g}':>22}" for kind in kinds for share in benchmark.smooth))
     for name in names:
         stylizer = Stylizer.load(name)
         columns = [
             np.mean([flicker(stylizer, film, benchmark.smooth) for film in films], axis=0) for films in kinds.values()
         ]
-        print(f"{name:40}" + "".join(f"{value:26.2f}" for column in columns for value in column), flush=True)
+        print(f"{name:40}" + "".join(f"{value:22.2f}" for column in columns for value in column), flush=True)

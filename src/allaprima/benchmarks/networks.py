@@ -62,6 +62,11 @@ def mean(distances: Sequence[Distances]) -> Distances:
     return Distances(rows[0], rows[1], rows[2:])
 
 
+def single_networks() -> list[str]:
+    """The bundled networks that are for one painting."""
+    return [name for name in bundled_names("models") if not load_network(name)[1].styles]
+
+
 @torch.no_grad()
 def benchmark_networks(settings: NetworksBenchmark) -> None:
     """Print for every bundled network the distances of photographs and pastiches by both judges, in float32.
@@ -70,7 +75,7 @@ def benchmark_networks(settings: NetworksBenchmark) -> None:
         UserError: `benchmark.photos` is no folder of photographs, one of them cannot be read, or a package is missing.
     """
     benchmark = settings.benchmark
-    names = benchmark.networks or [name for name in bundled_names("models") if not load_network(name)[1].styles]
+    names = benchmark.networks or single_networks()
     photos = [
         at_short_side(read_picture(path).image[None], benchmark.size) for path in held_out_photos(benchmark.photos)
     ]

@@ -123,7 +123,7 @@ def run_races(
 
 
 def record(path: Path, network: Stylizer, races: Sequence[Race], starts: Sequence[str], iterations: int) -> None:
-    """Write into a network's file how many iterations it is worth, by size and start."""
+    """Write its equivalent iterations into a network's file, by size and start."""
     numbers = {
         str(size): {start: median_equivalent(of_size, path.stem, start)[0] for start in starts}
         | {"of": iterations, "photographs": len(of_size)}
@@ -210,8 +210,8 @@ def grams_of(race: Race, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tens
 
 
 def print_numbers(settings: CompareSettings, races: list[Race]) -> None:
-    """Print how many iterations each network is worth, and what it gains on the photograph itself."""
-    print(f"{'iterations that a network is worth':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
+    """Print the equivalent iterations of each network, and what it gains on the photograph itself."""
+    print(f"{'equivalent iterations':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
     for network in races[0].networks:
         for size, of_size in by_size(races).items():
             for start in settings.starts:

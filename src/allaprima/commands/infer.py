@@ -244,4 +244,4 @@ def iterations_note(equivalent: Mapping[str, Mapping[str, float]]) -> str:
         more = {start: " or more" if number >= found["of"] else "" for start, number in numbers.items()}
         told = " and ".join(f"{number:g}{more[start]} from {start}" for start, number in numbers.items())
         counts.append(f"{told} at {size} pixels")
-    return f"one pass of this network is worth, in iterations of the slow optimizer, {'; '.join(counts)}"
+    return f"one pass of this network is as good as these iterations of the slow optimizer: {'; '.join(counts)}"

@@ -41,7 +41,7 @@ def serve(config: DictConfig) -> None:
     only_pictures(settings.megapixels)
     with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
         # Read by Gradio when it is imported: where uploads and results are, and that nobody is told of them.
-        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
         from allaprima.serving.page import launch
 
         print(f"open http://{settings.host}:{settings.port}; Ctrl-C ends it")

@@ -65,7 +65,7 @@ def equivalent_iterations(painted: Painted, descent: Descent) -> int:
 
 
 def median_equivalent(races: Sequence[Race], network: str, start: str) -> tuple[float, int, int]:
-    """Median, least and most over races of the iterations that a network is worth."""
+    """Median, least and most over races of a network's equivalent iterations."""
     values = [equivalent_iterations(race.networks[network], race.optimizer[start]) for race in races]
     return statistics.median(values), min(values), max(values)
 

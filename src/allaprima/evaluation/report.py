@@ -99,7 +99,7 @@ def described(race: Race) -> dict[str, Any]:
 
 
 def equivalent_rows(sizes: Mapping[int, Sequence[Race]]) -> list[dict[str, Any]]:
-    """Per network, size and start, the median and range of the iterations that the network is worth."""
+    """Per network, size and start, the median and range of its equivalent iterations."""
     rows = []
     for size, races in sizes.items():
         for network in races[0].networks:

@@ -46,14 +46,12 @@ def paint_camera(
         recording = Recording(output, camera.rate, TIME_BASE) if output else None
         try:
             painted = show(stylizer, camera, window, recording, Smoothing(smooth), options)
+            if not painted:
+                raise ImageError(f"camera {number} sends no pictures")
         except BaseException:
             if recording:
                 recording.discard()
             raise
-        if not painted:
-            if recording:
-                recording.discard()
-            raise ImageError(f"camera {number} sends no pictures")
         if recording:
             recording.finish()
         return painted

@@ -35,9 +35,6 @@ class Span(NamedTuple):
     last: int
 
 
-Tile = tuple[Span, Span]  # rows and columns
-
-
 def spans(side: int) -> list[Span]:
     """The tiles along one axis of so many pixels, a multiple of `CELL`; none is much smaller than the others."""
     size = CELL * math.ceil(side / math.ceil(side / TILE) / CELL)
@@ -102,7 +99,7 @@ class Tiles:
 
     @torch.no_grad()
     def __call__(self, photo: Image.Image) -> Image.Image:
-        """Paint an RGB picture with sides of `PATCH` or more: the same size. Memory hardly grows with its pixels."""
+        """Paint an RGB picture: the same size. Memory grows with the bytes of its pixels alone."""
         margin, native = self.network.margin, fastest_precision(self.device) == "bf16-mixed"
         rows, columns = (reflected(side, margin).numpy() for side in photo.size[::-1])
         with torch.autocast(self.device, torch.bfloat16, enabled=native):
@@ -132,9 +129,8 @@ class Tiles:
 
     def _paint(self, wide: np.ndarray, painted: np.ndarray, tile: tuple[Span, Span]) -> None:
         rows, columns = (slice(span.first, span.last) for span in tile)
-        result = self.network.with_margin(self._pixels(wide[rows, columns]), corner=(rows.start, columns.start))[
-            0
-        ].permute(1, 2, 0)
+        corner = rows.start, columns.start
+        result = self.network.with_margin(self._pixels(wide[rows, columns]), corner=corner)[0].permute(1, 2, 0)
         cut = self.network.margin - CELL * SPARE  # which the result lacks on each side
         own = [(max(span.start, span.first + cut), min(span.stop, span.last - cut)) for span in tile]
         of_picture = tuple(slice(start, stop) for start, stop in own)

@@ -14,7 +14,7 @@ def instability(paint: Callable[[Tensor], Tensor], photos: Tensor, pastiches: Te
     """Mean squared distance of pastiches of shifted, noisy photographs from the shifted pastiches.
 
     Frames of a still scene differ in noise and in where the camera points; no video is needed to teach a network to
-    paint them alike (Rainy and de Berker 2018, "Stabilizing neural style-transfer ...": noise; the shift is ours). On a
+    paint them alike (Rainy and de Berker 2018, with noise; the shift is ours). On a
     torus, which photographs are in training, a shift brings nothing new into the picture, so every pixel counts.
 
     Args:

@@ -1,5 +1,6 @@
 """Training that is watched from a page: in a process of its own, which ends with its watcher."""
 
+import os
 import shlex
 import subprocess
 import sys

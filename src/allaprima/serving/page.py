@@ -176,6 +176,7 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, fo
         functools.partial(train, folder=folder),
         [painting, minutes, trained],
         [sheet, note, trained, style, live_style],
+        api_name="train",
         concurrency_id="training",
         concurrency_limit=1,
     )
