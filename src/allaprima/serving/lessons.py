@@ -44,10 +44,10 @@ def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
     """
     settings = [typed("style.image", painting), typed("runs", folder), f"trainer.max_steps={steps}"]
     log, started = folder / "log.txt", time.monotonic()
+    command = [*COMMAND, *shlex.split(" ".join(settings))]
+    environment = os.environ | {"TMPDIR": str(folder)}  # where PyTorch leaves things of its own
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*COMMAND, *shlex.split(" ".join(settings))], stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         while process.poll() is None:
             yield Lesson(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), None)
