@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -24,6 +26,7 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 
 from allaprima.commands import train as run
+from allaprima.data.module import LONGEST_FOLDER, Photographs
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError, typed
 from allaprima.inference.stylizer import Stylizer
@@ -37,6 +40,7 @@ from allaprima.training.runs import new_folder
 from .conftest import SMALL, TOP, settings
 
 configuration = functools.partial(settings, "train")
+DATA = {"leaves_share": 1.0, "size": 64, "validation_size": 64, "validation_photos": 1, "batch_size": 1, "seed": 0}
 
 
 def validation(folder):
@@ -506,6 +510,31 @@ def test_broken_photographs_are_passed_over_and_counted(tmp_path, capsys, broken
     path = run.train(configuration(*folder, f"trainer.max_steps={steps}", f"trainer.val_every={steps}"))
     counted = re.search(r"(\d+) times a photograph could not be read", capsys.readouterr().out)
     assert path.exists() and (int(counted[1]) == 1 if broken == 1 else int(counted[1]) > 5)
+
+
+def test_a_temporary_folder_that_processes_cannot_use_is_refused(tmp_path, monkeypatch):
+    """Its path is too long for a socket: they would wait for each other for ten minutes, and then for ever."""
+    longest = str(tmp_path)[:4].ljust(LONGEST_FOLDER, "x")
+    for folder, workers, refused in ((longest + "x", 1, True), (longest + "x", 0, False), (longest, 1, False)):
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        with pytest.raises(UserError, match="TMPDIR") if refused else contextlib.nullcontext():
+            Photographs("leaves", None, **DATA | {"workers": workers})
+
+
+def test_a_run_whose_photographs_never_come_ends(tmp_path):
+    """As in such a folder, where they cannot be passed on."""
+    folder = tmp_path / ("x" * 80)
+    folder.mkdir()
+    program = """
+from allaprima.data import module
+module.WAIT_SECONDS, module.LONGEST_FOLDER = 3, 1000
+from allaprima.cli import run
+run("train")
+"""
+    command = [sys.executable, "-c", program, *SMALL, f"runs={tmp_path}", "trainer.max_steps=4", "data.workers=1"]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 1 and "timed out after 3 seconds" in ended.stderr
 
 
 def test_a_run_that_diverges_says_so(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import math
+import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -165,6 +166,11 @@ def fit(
             trainer.save_checkpoint(folder / LAST)  # before too: an interrupted validation is done again
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.save_checkpoint(folder / LAST)
+    except Exception:
+        # They leave SIGTERM to this process, see `leave_signals`, so its end would wait for them for ever.
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
     except SystemExit:  # Lightning's answer to Ctrl-C
         if (folder / LAST).exists():
             print("interrupted; the same command with resume=last goes on from the last checkpoint")

@@ -1,6 +1,8 @@
 """The DataModule: a run's photographs as batches."""
 
+import os
 import signal
+import tempfile
 
 import pytorch_lightning as pl
 from torch import Tensor
@@ -15,6 +17,8 @@ from allaprima.data.photos import (
 from allaprima.data.sources import SOURCES
 from allaprima.errors import UserError
 
+# Bytes of the folder's path: a socket's may have 107, and Python appends 32.
+LONGEST_FOLDER = 75
 WAIT_SECONDS = 600  # for a photograph: a process that can pass nothing on does not say so
 
 
@@ -33,7 +37,7 @@ class Photographs(pl.LightningDataModule):
         seed: of the run.
 
     Raises:
-        UserError: no such source, no such folder, nothing in it that can be read, or not COCO.
+        UserError: no such source, no such folder, nothing in it that can be read, or not COCO; or `TMPDIR` is too long.
     """
 
     def __init__(
@@ -51,6 +55,8 @@ class Photographs(pl.LightningDataModule):
         super().__init__()
         self.leaves_share, self.size, self.batch_size, self.workers = leaves_share, size, batch_size, workers
         self.seed = seed
+        if workers:
+            check_temporary_folder()
         if source not in SOURCES:
             raise UserError(f"data.source={source}: take one of {', '.join(SOURCES)}")
         self.photos, held_out = SOURCES[source](root)
@@ -85,6 +91,13 @@ class Photographs(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[tuple[Tensor]]:
         """Batches of ((B, 3, validation_size, validation_size),)."""
         return DataLoader(TensorDataset(self.validation), self.batch_size)
+
+
+def check_temporary_folder() -> None:
+    """Raises UserError where processes could not pass on photographs, which Python never says to who waits for them."""
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > LONGEST_FOLDER:
+        raise UserError(f"TMPDIR={folder} is too long a path for the sockets in it: set TMPDIR=/tmp, or data.workers=0")
 
 
 def leave_signals(_: int) -> None:

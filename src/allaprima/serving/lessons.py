@@ -45,7 +45,7 @@ def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
     settings = [typed("style.image", painting), typed("runs", folder), f"trainer.max_steps={steps}"]
     log, started = folder / "log.txt", time.monotonic()
     command = [*COMMAND, *shlex.split(" ".join(settings))]
-    environment = os.environ | {"TMPDIR": str(folder)}  # where PyTorch leaves things of its own
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "torch")}  # which PyTorch makes when imported
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
