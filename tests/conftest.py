@@ -1,3 +1,4 @@
+import contextlib
 import os
 import runpy
 import shutil
@@ -140,16 +141,16 @@ def seeded():
     torch.manual_seed(0)
 
 
-@pytest.fixture
-def browser():
+@contextlib.contextmanager
+def chromium(*arguments):
+    """A browser without a window, with a camera that shows a clock; skips the test where there is none."""
     if not shutil.which("chromedriver"):
         pytest.skip("needs Debian's chromium and chromium-driver")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "force-color-profile=srgb"):
-        options.add_argument(f"--{argument}")
-    for argument in ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream"):
+    headless = ("headless=new", "no-sandbox", "disable-dev-shm-usage", "force-color-profile=srgb")
+    for argument in (*headless, "use-fake-device-for-media-stream", "use-fake-ui-for-media-stream", *arguments):
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
@@ -157,3 +158,9 @@ def browser():
         yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture
+def browser():
+    with chromium() as driver:
+        yield driver

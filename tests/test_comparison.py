@@ -23,7 +23,8 @@ from allaprima.evaluation.comparison import (
     race,
 )
 from allaprima.evaluation.report import equivalent_rows, time_rows
-from allaprima.losses.perceptual import PerceptualLoss, Terms, gram_matrix, total_variation
+from allaprima.losses.gram import gram_matrix
+from allaprima.losses.perceptual import PerceptualLoss, Terms, total_variation
 
 from .conftest import SMALL, TOP, settings
 

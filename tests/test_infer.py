@@ -161,7 +161,7 @@ def test_a_program_can_read_what_was_done(photo, command):
     (photo.parent / "broken.png").write_text("not a picture")
     ended = command("infer.py", f"input=[{photo},broken.png]", "json=true", "size=32", "engine=torch", "suffix=.jpg")
     (told,) = json.loads(ended.stdout)
-    assert ended.returncode == 2 and told["seconds"] > 0
+    assert ended.returncode == 2 and told["seconds"] > 0 and told["pixels"] == 90 * 60
     assert (told["output"], told["style"], told["engine"]) == ("painted/photo_kandinsky.jpg", "kandinsky", "torch")
 
 

@@ -4,8 +4,9 @@ import torch.nn.functional as F
 
 from allaprima.errors import UserError
 from allaprima.losses import perceptual as losses
+from allaprima.losses.gram import gram_matrix
 from allaprima.losses.grid import grid_energy
-from allaprima.losses.perceptual import PerceptualLoss, gram_matrix
+from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.stability import SENSOR_NOISE, instability
 from allaprima.networks.base import CELL
 

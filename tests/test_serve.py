@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 import os
 import signal
@@ -17,8 +19,6 @@ from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
 from allaprima.serving.lessons import train_watched
 
-from .conftest import TOP
-
 pytest.importorskip("gradio")
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -26,6 +26,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
 CHOSEN = ("kandinsky", 1, 1.0, False)
+# The command, but that a minute of training has four steps.
+SERVE = "from allaprima.cli import run; from allaprima.serving import page; page.STEPS_A_MINUTE = 4; run('serve')"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def served(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, TOP / "scripts/serve.py", f"port={port}", "megabytes=1"]
+    command = [sys.executable, "-c", SERVE, f"port={port}", "megabytes=1"]
     environment = os.environ | {"TMPDIR": str(folder)}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
@@ -141,6 +143,21 @@ def test_what_was_trained_on_the_page_paints_on_it(client, tmp_path):
         painted(client, COFFEE, "../../models/udnie", 1, 1.0, False)
 
 
+def shown(browser):
+    """The painting as the page shows it, (H, W, 3) from 0 to 255."""
+    script = """
+        const image = [...document.querySelectorAll("img")].filter((each) => each.src.endsWith(".png")).pop();
+        const canvas = document.createElement("canvas");
+        image.decode().then(() => {
+            Object.assign(canvas, {width: image.naturalWidth, height: image.naturalHeight});
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            arguments[0](canvas.toDataURL("image/png"));
+        });
+    """
+    content = base64.b64decode(browser.execute_async_script(script).partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), float)
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_paints_in_a_browser(served, browser, tmp_path, width):
     (tmp_path / "text.png").write_text("not a picture")
@@ -160,6 +177,8 @@ def test_the_page_paints_in_a_browser(served, browser, tmp_path, width):
     paint(COFFEE)
     WebDriverWait(browser, 60).until(lambda page: "600 by 400 pixels" in page.find_element("tag name", "body").text)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width + 1
+    expected = np.asarray(Stylizer.load("kandinsky", engine="torch")(COFFEE, size=1024), float)
+    assert np.abs(shown(browser) - expected).mean() < 3
     requests = browser.execute_script("return performance.getEntriesByType('resource').map(each => each.name)")
     assert requests and all(request.startswith((served[0], "data:", "blob:")) for request in requests)
     browser.execute_script("document.querySelector(\"[aria-label='Remove Image']\").click()")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from allaprima.commands.objective import load_objective
 from allaprima.errors import ImageError, UserError
-from allaprima.losses.perceptual import gram_matrix
+from allaprima.losses.gram import gram_matrix
 from allaprima.losses.style import bundled_style, painting_style, read_style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.files import fetch_picture, without_secrets

@@ -83,6 +83,15 @@ def test_large_pictures_are_painted_in_tiles_and_small_ones_whole(photo, monkeyp
     assert tiled.size == photo.size and 0 < np.abs(np.asarray(tiled, BYTES) - in_one).mean() < 2
 
 
+def test_what_painted_a_picture_is_told(monkeypatch):
+    pytest.importorskip("openvino")
+    stylizer = Stylizer.load("kandinsky_realtime", engine="openvino")
+    monkeypatch.setattr(stylizers, "LARGEST_WHOLE", 10_000)
+    for size, engine in (((90, 60), "openvino"), ((200, 150), "torch")):
+        stylizer(Image.new("RGB", size, "red"))
+        assert stylizer.painted_by == engine
+
+
 @pytest.mark.parametrize("size", [(3, 3000), (3000, 20)])
 def test_thin_pictures_can_be_painted_in_tiles(size):
     assert Tiles(load_network("kandinsky_realtime")[0], "cpu")(Image.new("RGB", size, "red")).size == size

@@ -33,8 +33,9 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import read_picture
 from allaprima.networks.blocks import Grain
 from allaprima.networks.files import load_network, write_network
+from allaprima.training.content_weight import LEAD, led_weight
 from allaprima.training.initialization import initial_network
-from allaprima.training.module import LEAD, led_weight, moving_average, rate_share, step_seed
+from allaprima.training.module import moving_average, rate_share, step_seed
 from allaprima.training.runs import new_folder
 
 from .conftest import SMALL, TOP, settings

@@ -1,4 +1,6 @@
 import functools
+import subprocess
+import sys
 import threading
 
 import av
@@ -134,6 +136,26 @@ def test_ctrl_c_leaves_a_video_that_can_be_played(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("nothing*")) and not list(tmp_path.glob(".allaprima-*"))
 
 
+PEAK = """
+import sys
+from pathlib import Path
+from allaprima.inference.clip import paint_clip
+
+paint_clip(lambda frame: frame, Path(sys.argv[1]), Path(sys.argv[2]), 0.75, {})
+(peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(peak)
+"""
+
+
+def test_memory_does_not_grow_with_the_clip(tmp_path):
+    def peak(count):
+        clip = make_clip(tmp_path / f"{count}.mp4", 320, 240, sound=False, times=range(0, 40 * count, 40))
+        command = [sys.executable, "-c", PEAK, clip, tmp_path / "painted.mp4"]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout) / 1024
+
+    assert peak(1000) < peak(100) + 50  # MB; the frames between have 200
+
+
 def test_an_error_while_writing_leaves_no_file(tmp_path, monkeypatch):
     clip = make_clip(tmp_path / "clip.mp4")
 
@@ -258,7 +280,13 @@ def test_a_camera_is_shown_until_the_window_is_closed(monkeypatch, camera):
     assert len(shown) == 2 and shown[0].shape == (48, 64, 3) and shown[1] == "closed"
 
 
-def test_a_camera_that_cannot_be_is_told_in_one_line(refused, tmp_path):
+def test_a_screen_that_is_named_but_not_there_is_told_in_one_line(refused, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":987")
+    refused(["infer.py", "input=camera:77"], "no screen")
+
+
+def test_a_camera_that_cannot_be_is_told_in_one_line(refused, tmp_path, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
     for output, words in (("painted", "no screen"), ("painted.mp4", "no camera 77"), ("painted.png", ".mp4")):
         refused(["infer.py", "input=camera:77", f"output={tmp_path / output}"], words)
     refused(["infer.py", "input=[camera:0,photo.jpg]"], "alone")

@@ -9,7 +9,8 @@ from torch import Tensor
 from allaprima.benchmarks.settings import NetworksBenchmark
 from allaprima.data.photos import held_out_photos
 from allaprima.losses import vgg_weights
-from allaprima.losses.perceptual import gram_matrix, relative_content, relative_style
+from allaprima.losses.gram import gram_matrix
+from allaprima.losses.perceptual import relative_content, relative_style
 from allaprima.losses.style import Style, bundled_style
 from allaprima.losses.vgg import VGG
 from allaprima.media.bundled import bundled_names

@@ -23,7 +23,8 @@ from allaprima.evaluation.comparison import Race, by_size, median_equivalent, me
 from allaprima.evaluation.report import Evidence, write_page, write_sheet
 from allaprima.hardware import keep_freed_memory
 from allaprima.inference.stylizer import Stylizer
-from allaprima.losses.perceptual import PerceptualLoss, gram_matrix
+from allaprima.losses.gram import gram_matrix
+from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.style import Style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.painting import Painting

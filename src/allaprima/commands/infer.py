@@ -79,6 +79,7 @@ class Result(NamedTuple):
     output: str
     style: str
     engine: str
+    pixels: int  # of a video in all frames
     seconds: float
 
 
@@ -146,9 +147,9 @@ def paint_all(
         try:
             with enough_memory(source):
                 if is_video(source):
-                    paint_clip(stylizer, source, output, settings.smooth, settings.options())
+                    pixels = paint_clip(stylizer, source, output, settings.smooth, settings.options())
                 else:
-                    paint_picture(stylizer, source, output, settings)
+                    pixels = paint_picture(stylizer, source, output, settings)
         except ImageError as error:
             if len(inputs) == 1:
                 raise
@@ -156,9 +157,11 @@ def paint_all(
             failures.append(source)
         else:
             seconds = time.monotonic() - started
-            results.append(Result(str(source), str(output), painting.name, stylizer.engine, round(seconds, 3)))
+            result = Result(str(source), str(output), painting.name, stylizer.painted_by, pixels, round(seconds, 3))
+            results.append(result)
             if not settings.quiet():
-                tqdm.write(f"{source.name} as {painting}: {output}, in {seconds:.2g} s", file=sys.stdout)
+                speed = f"in {seconds:.2g} s, {pixels / seconds / 1e6:.2g} megapixels a second"
+                tqdm.write(f"{source.name} as {painting}: {output}, {speed}", file=sys.stdout)
     return results, failures
 
 
@@ -214,8 +217,8 @@ def ready_stylizer(settings: InferSettings, style: str, pictures: int) -> Styliz
     return Stylizer.load(chosen_network(settings, style, settings.fast), style, engine, settings.device)
 
 
-def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: InferSettings) -> None:
-    """Paint one picture file as `Stylizer` does.
+def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: InferSettings) -> int:
+    """Paint one picture file as `Stylizer` does; how many pixels it has.
 
     Raises:
         ImageError: it cannot be read or written, or is too large for the memory.
@@ -226,6 +229,7 @@ def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: Infer
         sys.stdout.buffer.write(encoded_image(painted, settings.suffix or ".png"))
     else:
         write_image(output, painted)
+    return painted.width * painted.height
 
 
 def read_standard_input() -> Image.Image:

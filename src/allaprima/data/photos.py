@@ -46,7 +46,7 @@ def packaged_photos(names: Sequence[str]) -> list[Path]:
     return [Path(str(files(package).joinpath(path))) for package, path in (name.split("/", 1) for name in names)]
 
 
-def refuse_folder(error: OSError) -> NoReturn:
+def refuse_unreadable(error: OSError) -> NoReturn:
     """Raises UserError for a folder that may not be read: half of the photographs would be missed in silence."""
     raise UserError(f"no permission to read the folder {error.filename}") from error
 
@@ -60,7 +60,7 @@ def find_photos(root: Path) -> list[Path]:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name a folder of photographs")
     # Not rglob, which passes over what it may not read.
-    places = (Path(folder, name) for folder, _, names in os.walk(root, onerror=refuse_folder) for name in names)
+    places = (Path(folder, name) for folder, _, names in os.walk(root, onerror=refuse_unreadable) for name in names)
     photos = sorted(path for path in places if path.suffix.lower() in READ_SUFFIXES and path.is_file())
     if not photos:
         raise UserError(f"{root} holds no pictures ({', '.join(sorted(READ_SUFFIXES))}): name a folder that does")

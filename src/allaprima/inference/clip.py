@@ -15,7 +15,7 @@ from allaprima.media.recording import Recording
 from allaprima.media.video import Frame, Video
 
 
-def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, options: Mapping[str, Any]) -> None:
+def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, options: Mapping[str, Any]) -> int:
     """Paint every frame of a video file, with a progress bar.
 
     Interrupted, it leaves the frames painted so far, as a video that can be played.
@@ -26,6 +26,9 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, opti
         output: where to, one of `RECORDED_SUFFIXES`.
         smooth: how much of every frame is the one before, see `Smoothing`.
         options: of the stylizer's call.
+
+    Returns:
+        How many pixels were painted, in all frames.
 
     Raises:
         ImageError: it cannot be read or written.
@@ -43,6 +46,7 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, opti
             if not progress.n:
                 raise ImageError(f"{clip} has no frames")
         recording.finish()
+        return progress.n * video.stream.width * video.stream.height
     except KeyboardInterrupt:
         if progress.n:
             recording.finish()

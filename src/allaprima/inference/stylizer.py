@@ -52,6 +52,7 @@ class Stylizer:
         if engine == "auto":
             self.engine = fastest_engine() if self.device == "cpu" else "torch"
         self._paint = ready(self.network, self.engine, self.device)
+        self.painted_by = self.engine  # the last picture
 
     @classmethod
     def load(cls, name: str | Path, style: str | None = None, engine: str = "auto", device: str = "auto") -> "Stylizer":
@@ -142,7 +143,9 @@ class Stylizer:
         return painted
 
     def _painted(self, photo: Image.Image) -> Image.Image:
-        if photo.width * photo.height > LARGEST_WHOLE:
+        whole = photo.width * photo.height <= LARGEST_WHOLE
+        self.painted_by = self.engine if whole else "torch"
+        if not whole:
             return self._tiles(photo)
         return to_image(self._paint(to_tensor(photo)[None])[0])
 

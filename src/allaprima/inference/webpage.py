@@ -50,6 +50,7 @@ def write_page(folder: Path, networks: Mapping[str, tuple[nn.Module, Metadata]])
     for name, (network, metadata) in networks.items():
         write_atomically(folder / "networks" / f"{name}.onnx", onnx_bytes(network))
         offered.append({"name": name, "title": str(metadata.style)})
+    offered.sort(key=lambda network: network["title"])
     write_atomically(folder / "networks.json", json.dumps(offered).encode())
     return folder
 

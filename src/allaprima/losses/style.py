@@ -14,8 +14,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from allaprima.errors import UserError
+from allaprima.losses.gram import gram_matrix
 from allaprima.losses.layers import canonical_name
-from allaprima.losses.perceptual import gram_matrix
 from allaprima.losses.vgg import VGG
 from allaprima.media.bundled import bundled_file, bundled_names
 from allaprima.media.files import fetch_picture, on_the_web, without_secrets, write_atomically

@@ -14,7 +14,7 @@ class VGG(nn.Module):
     """The convolutional part of VGG, frozen and cut after the deepest of `layers`.
 
     Args:
-        weights: where its parameters come from, with the mean and scale they expect (`weights.load`).
+        weights: where its parameters come from, with the mean and scale they expect (`vgg_weights.load`).
         layers: every layer that will be asked for.
     """
 

@@ -1,6 +1,7 @@
 """A window on the screen that shows one picture after another."""
 
 import os
+import subprocess
 import sys
 
 import cv2
@@ -9,11 +10,18 @@ import numpy as np
 from allaprima.errors import UserError
 
 LEAVE = {ord("q"), 27}  # and Escape
+PROBE = "import cv2; cv2.namedWindow('')"
 
 
 def has_display() -> bool:
-    """Whether there is a screen to open a window on."""
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    """Whether there is a screen to open a window on.
+
+    A process of its own tries it, since a screen that is named but not there ends the process.
+    """
+    if sys.platform != "linux":
+        return True
+    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(named) and not subprocess.run([sys.executable, "-c", PROBE], capture_output=True).returncode
 
 
 class Window:

@@ -1,1 +1,1 @@
-"""Training one network for one painting."""
+"""Training a network for one painting, or for several."""

@@ -1,4 +1,4 @@
-"""Training one network for one painting: the LightningModule."""
+"""Training a network: the LightningModule."""
 
 import dataclasses
 import functools
@@ -22,11 +22,10 @@ from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.stability import instability
 from allaprima.networks.files import write_network
 from allaprima.networks.metadata import Metadata, metadata_from
+from allaprima.training.content_weight import led_weight, moved_mean
 
 # What a checkpoint keeps of a run beside the weights.
 COUNTS = ("images_seen", "skipped", "seconds", "validation")
-# Of the content weight's lead: how fast it moves, and over how many steps the content distance is averaged.
-LEAD, LEAD_STEPS = 0.05, 20
 
 
 class Optimizer(NamedTuple):
@@ -66,7 +65,7 @@ class StyleTransfer(pl.LightningModule):
         losses: the objective towards each painting, by the painting's name.
         metadata: what a checkpoint and the network's file say of themselves.
         settings: what else a run must have in common with the one that it resumes, its seed among it.
-        content_distance: at which training holds every painting's content term, see `lead_content`; None leaves the
+        content_distance: at which training holds every painting's content term, see `led_weight`; None leaves the
             content weights as they are.
         optimizer: how fast it learns.
         teacher: a network to learn from, beside the objective or in its place.
@@ -184,8 +183,7 @@ class StyleTransfer(pl.LightningModule):
         return network(photos, *several, training=training)
 
     def _lead_content(self, style: str, content: float) -> None:
-        mean = self.content_means.get(style, content)
-        mean = self.content_means[style] = mean + (content - mean) / LEAD_STEPS
+        mean = self.content_means[style] = moved_mean(self.content_means.get(style, content), content)
         loss = self.losses[style]
         loss.content_weight = led_weight(loss.content_weight, mean, self.content_distance)
 
@@ -247,19 +245,6 @@ class StyleTransfer(pl.LightningModule):
             content_weights=self.content_weights(),
         )
         write_network(path, self.averaged.module, metadata)
-
-
-def led_weight(weight: float, mean: float, distance: float) -> float:
-    """The content weight of the next step: larger where the content distance is too large on average, and smaller.
-
-    One weight would keep a face in one painting and lose it in another; one distance means the same for all.
-
-    Args:
-        weight: of this step.
-        mean: of the content distance over the last steps.
-        distance: where it should be.
-    """
-    return weight * math.exp(LEAD * min(1.0, max(-1.0, mean / distance - 1)))
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
