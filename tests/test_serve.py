@@ -27,7 +27,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
 CHOSEN = ("kandinsky", 1, 1.0, False)
 # The command, but that a minute of training has four steps.
-SERVE = "from allaprima.cli import run; from allaprima.serving import page; page.STEPS_A_MINUTE = 4; run('serve')"
+SERVE = "from allaprima.cli import run; from allaprima.serving import lessons; lessons.STEPS_A_MINUTE = 4; run('serve')"
 
 
 @pytest.fixture(scope="module")

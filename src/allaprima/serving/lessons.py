@@ -12,6 +12,7 @@ from typing import NamedTuple
 from allaprima.errors import UserError, typed
 
 EVERY = 1.0  # seconds between two looks
+STEPS_A_MINUTE = 100
 COMMAND = (sys.executable, "-c", "from allaprima.cli import main; main()", "train")
 
 

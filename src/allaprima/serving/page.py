@@ -18,11 +18,10 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import open_upright
-from allaprima.serving.lessons import train_watched
+from allaprima.serving.lessons import STEPS_A_MINUTE, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
 LIVE_EVERY = 0.05  # seconds between the camera's frames
-STEPS_A_MINUTE = 100
 BRUSHES = [("wide", 2.5), ("medium", 1.5), ("fine", 1)]
 SIZE = 1024  # pixels on the short side at most
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
