@@ -2,6 +2,7 @@ import contextlib
 import os
 import runpy
 import shutil
+import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,8 @@ from allaprima.losses import vgg_weights
 from allaprima.losses.vgg import VGG
 
 TOP = Path(__file__).parents[1]
+# What is started in the background ignores Ctrl-C, and so would the commands that tests send it to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # A machine that is busy is slow, which is no failure; a file that all examples share is meant.
 for profile, examples in (("suite", 60), ("minutes", 2000), ("hours", 100_000)):
     hypothesis.settings.register_profile(

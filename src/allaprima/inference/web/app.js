@@ -17,6 +17,7 @@ let painter = null; // { ort, session, title }
 let stream = null;
 let busy = false;
 let again = false;
+let queue = Promise.resolve();
 
 function say(text) {
   ui.status.textContent = text;
@@ -55,18 +56,37 @@ async function milliseconds(candidate) {
 
 async function load() {
   say("Loading the network…");
+  const last = painter;
   const network = ui.network.value;
-  let chosen = painter ? await opened(painter.name, network) : await opened("wasm", network);
-  if (!painter && navigator.gpu && (await navigator.gpu.requestAdapter())) {
+  let chosen = await opened(last ? last.name : "wasm", network);
+  if (!last && navigator.gpu && (await navigator.gpu.requestAdapter())) {
     try {
-      const other = await opened("webgpu", network);
-      if ((await milliseconds(chosen)) > (await milliseconds(other))) chosen = other;
+      let other = await opened("webgpu", network);
+      if ((await milliseconds(chosen)) > (await milliseconds(other))) [chosen, other] = [other, chosen];
+      await other.session.release();
     } catch (error) {
       console.info("without WebGPU:", error);
     }
   }
   painter = chosen;
   say(`Ready (${painter.title}).`);
+  if (last) {
+    await idle();
+    await last.session.release();
+  }
+}
+
+async function idle() {
+  while (busy) await new Promise(requestAnimationFrame);
+}
+
+// What loads networks is done one after the other, however fast one clicks.
+function inTurn(...tasks) {
+  for (const task of tasks) queue = queue.then(task);
+  queue = queue.catch((error) => {
+    console.error(error);
+    say("The network could not be loaded: serve this folder with a web server, and try again.");
+  });
 }
 
 async function stylized({ ort, session }, pixels, width, height) {
@@ -112,6 +132,7 @@ async function paint() {
     return;
   }
   busy = true;
+  again = false;
   try {
     const sides = photo === ui.video ? [ui.video.videoWidth, ui.video.videoHeight] : [photo.width, photo.height];
     const source = drawn(ui.before, photo, sides, Number(ui.size.value));
@@ -137,37 +158,33 @@ async function paint() {
   } finally {
     busy = false;
   }
-  if (again) {
-    again = false;
-    await paint();
-  }
+  if (again) await paint();
 }
 
 // The photograph as every painting, small; a click takes one. Of a camera it is the frame on the screen.
 async function paintAll() {
   if (stream) {
     stop();
-    while (busy) await new Promise(requestAnimationFrame);
+    await idle();
     photo = await createImageBitmap(ui.before);
   }
-  ui.all.disabled = true;
+  await idle();
+  busy = ui.all.disabled = true;
   ui.gallery.replaceChildren();
-  const small = drawn(document.createElement("canvas"), ui.before, [ui.before.width, ui.before.height], THUMBNAIL);
   try {
+    const small = drawn(document.createElement("canvas"), ui.before, [ui.before.width, ui.before.height], THUMBNAIL);
     for (const { value, text } of ui.network.options) {
       say(`Painting ${text}…`);
-      const { ort, session } = await opened(painter.name, value);
-      const painted = await stylized({ ort, session }, planes(small), small.width, small.height);
-      await session.release();
+      const one = await opened(painter.name, value);
+      const painted = await stylized(one, planes(small), small.width, small.height);
+      await one.session.release();
       ui.gallery.append(thumbnail(value, text, picture(painted, small.width, small.height)));
     }
     say("Choose one of the paintings.");
-  } catch (error) {
-    console.error(error);
-    say("The other paintings could not be loaded: try again.");
   } finally {
-    ui.all.disabled = false;
+    busy = ui.all.disabled = false;
   }
+  if (again) await paint();
 }
 
 function thumbnail(name, title, image) {
@@ -237,13 +254,10 @@ function save() {
 ui.file.addEventListener("change", () => show(ui.file.files[0]));
 ui.camera.addEventListener("click", film);
 ui.save.addEventListener("click", save);
-ui.all.addEventListener("click", paintAll);
+ui.all.addEventListener("click", () => inTurn(paintAll));
 ui.size.addEventListener("change", paint);
 ui.strength.addEventListener("change", paint);
-ui.network.addEventListener("change", async () => {
-  await load();
-  await paint();
-});
+ui.network.addEventListener("change", () => inTurn(load, paint));
 ui.split.addEventListener("input", () => {
   ui.after.style.clipPath = `inset(0 0 0 ${ui.split.value}%)`;
 });
@@ -255,13 +269,12 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 
-try {
-  await isolated();
-  for (const { name, title } of await (await fetch("networks.json")).json()) ui.network.add(new Option(title, name));
-  ui.all.hidden = ui.network.length < 2;
-  await load();
-  await paint();
-} catch (error) {
-  console.error(error);
-  say("The network could not be loaded: serve this folder with a web server, and try again.");
-}
+inTurn(
+  isolated,
+  async () => {
+    for (const { name, title } of await (await fetch("networks.json")).json()) ui.network.add(new Option(title, name));
+    ui.all.hidden = ui.network.length < 2;
+  },
+  load,
+  paint,
+);
