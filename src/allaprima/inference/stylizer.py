@@ -40,6 +40,9 @@ class Stylizer:
         engine: what computes the network, a name in `inference.engines.ENGINES`; `auto`: the fastest that is installed.
         device: `cpu`, `cuda` or `mps`; `auto`: a GPU where there is one.
 
+    Attributes:
+        painted_by: the engine that painted the last picture: `engine`, or torch where it took tiles.
+
     Raises:
         UserError: there is no such engine or device, or the engine is not installed.
     """
@@ -52,7 +55,7 @@ class Stylizer:
         if engine == "auto":
             self.engine = fastest_engine() if self.device == "cpu" else "torch"
         self._paint = ready(self.network, self.engine, self.device)
-        self.painted_by = self.engine  # the last picture
+        self.painted_by = self.engine
 
     @classmethod
     def load(cls, name: str | Path, style: str | None = None, engine: str = "auto", device: str = "auto") -> "Stylizer":
@@ -106,6 +109,7 @@ class Stylizer:
             ValueError: a shape, or a value, out of its range.
         """
         check_options(strength, size, brush)
+        self.painted_by = self.engine
         options = strength, preserve_color, size, brush
         if isinstance(image, str | os.PathLike):
             image = open_upright(Path(image))
@@ -143,9 +147,8 @@ class Stylizer:
         return painted
 
     def _painted(self, photo: Image.Image) -> Image.Image:
-        whole = photo.width * photo.height <= LARGEST_WHOLE
-        self.painted_by = self.engine if whole else "torch"
-        if not whole:
+        if photo.width * photo.height > LARGEST_WHOLE:
+            self.painted_by = "torch"
             return self._tiles(photo)
         return to_image(self._paint(to_tensor(photo)[None])[0])
 
