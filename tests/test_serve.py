@@ -185,3 +185,26 @@ def test_the_page_paints_in_a_browser(served, browser, tmp_path, width):
     WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "input[type=file]"))
     paint(tmp_path / "text.png")
     WebDriverWait(browser, 60).until(lambda page: "not a picture" in page.find_element("tag name", "body").text)
+
+
+def test_the_page_paints_the_camera_and_sends_nothing_elsewhere(served, browser):
+    def press(words):
+        # The last, since Gradio has a row of tabs to measure before the one to press.
+        script = """
+            const all = [...document.querySelectorAll("button, [role=tab]")];
+            const button = all.findLast((each) => each.offsetParent && each.innerText.trim() === arguments[0]);
+            button?.click();
+            return Boolean(button);
+        """
+        WebDriverWait(browser, 60).until(lambda page: page.execute_script(script, words))
+
+    browser.set_window_size(1280, 1000)
+    browser.get(served[0])
+    for words in ("Camera", "Click to Access Webcam", "Record"):
+        press(words)
+    WebDriverWait(browser, 60).until(lambda page: "frames a second" in page.find_element("tag name", "body").text)
+    # Between two frames the picture has no size.
+    size = "const image = document.querySelector('img[alt=Painted]'); return [image.naturalWidth, image.naturalHeight]"
+    WebDriverWait(browser, 60).until(lambda page: page.execute_script(size) == [640, 480])
+    assert not browser.find_elements("css selector", "[aria-label=Share]")
+    press("Stop")

@@ -22,6 +22,8 @@ from allaprima.serving.lessons import STEPS_A_MINUTE, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
 LIVE_EVERY = 0.05  # seconds between the camera's frames
+# Gradio's own choice, 1920 x 1440, takes longer to send than to paint.
+CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
 BRUSHES = [("wide", 2.5), ("medium", 1.5), ("fine", 1)]
 SIZE = 1024  # pixels on the short side at most
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
@@ -42,6 +44,11 @@ def upload(sources: list[str], label: str) -> gr.Image:
     # Not in a subclass, beside whose source Gradio would write a file. It has checked that the file is an upload.
     place.preprocess = lambda payload: Path(payload.path) if payload and payload.path else None
     return place
+
+
+def shown(label: str, **options: Any) -> gr.Image:
+    """A picture for the visitor to look at and to keep, without Gradio's button that sends it to Hugging Face."""
+    return gr.Image(label=label, alt_text=label, interactive=False, buttons=["download", "fullscreen"], **options)
 
 
 @functools.lru_cache(maxsize=4)
@@ -151,9 +158,10 @@ def paint_tab(trained: gr.State) -> gr.Dropdown:
 def camera_tab(trained: gr.State) -> gr.Dropdown:
     """The visitor's camera in, its frames painted out; its choice of paintings."""
     with gr.Row():
-        camera = gr.Image(sources=["webcam"], streaming=True, type="numpy", label="Camera")
+        options = gr.WebcamOptions(constraints=CAMERA)
+        camera = gr.Image(sources=["webcam"], streaming=True, type="numpy", label="Camera", webcam_options=options)
         with gr.Column():
-            result = gr.Image(label="Painted", interactive=False, format="jpeg")
+            result = shown("Painted", format="jpeg")
             rate = gr.Markdown()
     style = gr.Dropdown(choices(), value="kandinsky", label="Painting")
     strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
@@ -177,7 +185,7 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, fo
             minutes = gr.Slider(1, 15, 5, step=1, label="Minutes, about")
             start, stop = gr.Button("Train", variant="primary"), gr.Button("Stop")
         with gr.Column():
-            sheet = gr.Image(label="Photographs and how they are painted", interactive=False)
+            sheet = shown("Photographs and how they are painted")
             note = gr.Markdown()
     run = start.click(
         functools.partial(train, folder=folder),
