@@ -23,7 +23,7 @@ TOP = Path(__file__).parents[1]
 # What is started in the background ignores Ctrl-C, and so would the commands that tests send it to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # A machine that is busy is slow, which is no failure; a file that all examples share is meant.
-for profile, examples in (("suite", 60), ("minutes", 2000), ("hours", 100_000)):
+for profile, examples in (("suite", 60), ("long", 2000), ("longest", 100_000)):
     hypothesis.settings.register_profile(
         profile, max_examples=examples, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
     )

@@ -1,6 +1,6 @@
 """Whatever a stranger sends: it works, or it is refused in words.
 
-HYPOTHESIS_PROFILE=hours python -m pytest tests/test_properties.py looks further.
+HYPOTHESIS_PROFILE=longest python -m pytest tests/test_properties.py looks further.
 """
 
 import copy
