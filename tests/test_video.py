@@ -2,11 +2,13 @@ import functools
 import subprocess
 import sys
 import threading
+from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
 from allaprima.commands.infer import paint_files
 from allaprima.errors import UserError
@@ -71,6 +73,44 @@ def test_a_clip_of_another_kind_becomes_an_mp4(tmp_path, codec):
     clip = make_clip(tmp_path / name, codec=codec, sound=False)
     (written,) = paint(f"input={clip}", f"output={tmp_path / 'out'}", "strength=0")
     assert written.name == "clip_kandinsky.mp4" and len(seen(written)[0]) == len(seen(clip)[0])
+
+
+def test_colours_and_the_shape_of_pixels_are_kept_and_said(tmp_path):
+    color = np.array([220, 40, 30])
+    with av.open(str(tmp_path / "clip.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), color, np.uint8), "rgb24")
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    (written,) = paint(f"input={tmp_path / 'clip.mp4'}", f"output={tmp_path / 'painted.mp4'}", "strength=0")
+    with av.open(str(written)) as painted:
+        (frame,) = painted.decode(video=0)
+        assert painted.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+    assert frame.colorspace == Colorspace.ITU709 and frame.color_range == ColorRange.MPEG
+    luma = 16 + 219 / 255 * np.dot([0.2126, 0.7152, 0.0722], color)  # ITU-R BT.709
+    assert frame.to_ndarray()[:48].mean() == pytest.approx(luma, abs=2)
+
+
+def test_a_clip_that_changes_its_size_is_painted_at_the_first(tmp_path):
+    with av.open(str(tmp_path / "clip.mkv"), "w") as output:
+        stream = output.add_stream("libvpx", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for second, (width, height) in enumerate([(160, 120), (320, 240)]):
+            encoder = av.CodecContext.create("libvpx", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+            encoder.time_base = Fraction(1, 25)
+            for number in range(3):
+                frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 90, np.uint8), "rgb24")
+                frame.pts = 25 * second + number
+                packets = encoder.encode(frame) + (encoder.encode(None) if number == 2 else [])
+                for packet in packets:
+                    packet.stream = stream
+                    output.mux(packet)
+    with av.open(str(tmp_path / "clip.mkv")) as clip:
+        assert [frame.width for frame in clip.decode(video=0)] == [160] * 3 + [320] * 3
+    (written,) = paint(f"input={tmp_path / 'clip.mkv'}", f"output={tmp_path / 'painted.mp4'}", "strength=0")
+    assert [picture.shape for picture in seen(written)[1]] == [(120, 160, 3)] * 6
 
 
 def test_what_is_no_video_is_told_in_one_line(refused, tmp_path):
@@ -225,6 +265,14 @@ def test_smoothing_shows_a_cut_at_once():
     smoothing(frame, painted)
     after = 255 - painted
     assert np.abs(smoothing(255 - frame, after).astype(float) - after).mean() < 5
+
+
+@pytest.mark.parametrize("shape", [(48, 800), (800, 16), (9, 9)])
+def test_thin_pictures_are_not_smoothed(shape):
+    smoothing = Smoothing(0.9)
+    for brightness in (100, 110):
+        painted = np.full((*shape, 3), brightness, np.uint8)
+        assert np.array_equal(smoothing(painted, painted), painted)
 
 
 def test_without_smoothing_frames_stay_as_they_are():

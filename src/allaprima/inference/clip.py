@@ -35,7 +35,8 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, opti
     """
     video = Video(clip)
     sound = clip if video.container.streams.audio else None
-    recording = Recording(output, video.rate, video.stream.time_base, video.rotation, sound)
+    pixel_aspect = video.stream.sample_aspect_ratio
+    recording = Recording(output, video.rate, video.stream.time_base, video.rotation, sound, pixel_aspect)
     frames = ahead(video.frames())
     smoothing = Smoothing(smooth)
     painted = (Frame(smoothing(frame.pixels, stylizer(frame.pixels, **options)), frame.time) for frame in frames)

@@ -5,6 +5,7 @@ import numpy as np
 
 # Flow at half the size takes a quarter of the time, and strokes are wider than what it misses.
 SCALE = 0.5
+SMALLEST = 32  # pixels on the short side at that size; of thinner pictures OpenCV ends the process
 # How far a pixel may be from where it was, of 255, to count as the same; more is what was hidden, or a cut.
 TOLERANCE = 24.0
 # Below so much that is the same it is a cut: of photographs after one another a tenth to 0.29, of moving pictures 0.8.
@@ -25,7 +26,7 @@ class Smoothing:
         self.before: tuple[np.ndarray, np.ndarray] | None = None
 
     def __call__(self, frame: np.ndarray, painted: np.ndarray) -> np.ndarray:
-        """The next stylized frame, smoothed.
+        """The next stylized frame, smoothed, unless it is too small for that.
 
         Args:
             frame: (H, W, 3) uint8, all of one size.
@@ -34,7 +35,7 @@ class Smoothing:
         Returns:
             Of the same shape and type.
         """
-        if not self.shares[0]:
+        if not self.shares[0] or min(frame.shape[:2]) * SCALE < SMALLEST:
             return painted
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         gray = cv2.resize(gray, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_AREA)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 from allaprima.errors import ImageError
 from allaprima.media.files import TEMPORARY, publish, sweep
@@ -29,13 +30,20 @@ class Recording:
         time_base: seconds, in which frames have their times.
         rotation: degrees counterclockwise by which players are to turn the frames, which come upright.
         sound: a video file whose first sound is copied as it is.
+        pixel_aspect: width over height of a pixel where it is shown; None if that is not known.
 
     Raises:
         ImageError: it cannot be written, or its kind of file has no room for that sound.
     """
 
     def __init__(
-        self, path: Path, rate: Fraction, time_base: Fraction, rotation: int = 0, sound: Path | None = None
+        self,
+        path: Path,
+        rate: Fraction,
+        time_base: Fraction,
+        rotation: int = 0,
+        sound: Path | None = None,
+        pixel_aspect: Fraction | None = None,
     ) -> None:
         self.path, self.rotation, self.time_base = path, rotation, time_base
         try:
@@ -48,7 +56,13 @@ class Recording:
         self.temporary = Path(name)
         self.output = av.open(name, "w")
         self.stream = self.output.add_stream(ENCODER, rate=rate, options=OPTIONS)
-        self.stream.codec_context.time_base = time_base
+        context = self.stream.codec_context
+        context.time_base = time_base
+        if pixel_aspect:
+            context.sample_aspect_ratio = pixel_aspect
+        # BT.709 in all its parts, and said so: what is not said players guess, each in its own way.
+        context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
+        context.color_range = ColorRange.MPEG
         if rotation:
             self.stream.set_display_rotation(rotation)
         self.sound = None
@@ -68,7 +82,9 @@ class Recording:
             context.width, context.height = width, height
             # Colours at half the size, which every player can show, need even sides.
             context.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-        picture = av.VideoFrame.from_ndarray(pixels, "rgb24")
+        picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(
+            format=context.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         picture.pts, picture.time_base = frame.time, self.time_base
         self._mux(self.stream.encode(picture))
 

@@ -57,14 +57,16 @@ class Video:
         self.count = self.stream.frames or round(seconds * self.rate)
 
     def frames(self) -> Iterator[Frame]:
-        """All frames. Raises ImageError where the file is damaged."""
-        last = None
+        """All frames, of the first one's size. Raises ImageError where the file is damaged."""
+        last, sides = None, {}
         try:
             for frame in self.container.decode(self.stream):
                 # Damaged files have frames without a time, or two at one: a file to be written may have neither.
                 time = frame.pts if frame.pts is not None else 0
                 last = time if last is None else max(last + 1, time)
-                pixels = np.rot90(frame.to_ndarray(format="rgb24"), self.rotation // 90)
+                # Calls change their size midway, with the line; a file to be written has one.
+                sides = sides or {"width": frame.width, "height": frame.height}
+                pixels = np.rot90(frame.to_ndarray(format="rgb24", **sides), self.rotation // 90)
                 yield Frame(np.ascontiguousarray(pixels), last)
         except av.FFmpegError as error:
             raise ImageError(f"{self.path} is damaged: {reason(error)}") from error
