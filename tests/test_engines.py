@@ -80,6 +80,14 @@ def test_onnx_files_paint_the_same_picture_and_say_what_they_are(command, networ
     assert torch.allclose(paint(pair)[:1], paint(photos[0]), atol=1e-3)
 
 
+def test_one_painting_of_a_network_for_several_is_exported(command, photos, tmp_path):
+    pytest.importorskip("onnx")
+    result = command("export.py", "model=base/johnson", "style=udnie", "format=onnx")
+    assert result.returncode == 0, result.stderr
+    udnie = Stylizer.load("base/johnson", "udnie", engine="torch").network
+    assert painted_alike(engines.onnx_session((tmp_path / "exported/johnson.onnx").read_bytes()), udnie, photos, 40)
+
+
 def test_openvino_files_paint_the_same_picture_and_say_what_they_are(command, network, photos, tmp_path):
     pytest.importorskip("openvino")
     result = command("export.py", "style=kandinsky", "format=openvino")
@@ -128,7 +136,7 @@ signal.raise_signal(signal.SIGCHLD)
 def test_engines_that_are_not_installed_are_passed_over_and_named(monkeypatch):
     monkeypatch.setattr(engines, "missing_packages", lambda name: [] if name == "torch" else ["something"])
     assert Stylizer.load("kandinsky").engine == engines.engine_for(100) == "torch"
-    assert "openvino (needs something): pip install" in engines.engine_note("torch", 100)
+    assert "openvino (needs something): pip install" in engines.faster_note("torch", 100)
 
 
 def test_an_engine_that_cannot_be_had_is_refused(monkeypatch):
@@ -159,8 +167,8 @@ def test_a_tensor_of_another_floating_type_comes_back_as_one(dtype):
 
 def test_an_engine_that_starts_slowly_is_for_many_pictures(monkeypatch):
     monkeypatch.setattr(engines, "missing_packages", lambda name: [])
-    assert engines.engine_for(100) == "openvino" and engines.engine_note("openvino", 100) == "computed by openvino"
-    assert engines.engine_for(1) == "torch" and engines.engine_note("torch", 1) == "computed by torch"
+    assert engines.engine_for(100) == "openvino" and engines.faster_note("openvino", 100) == ""
+    assert engines.engine_for(1) == "torch" and engines.faster_note("torch", 1) == ""
 
 
 def test_a_network_that_paints_something_else_is_not_written(tmp_path, monkeypatch):

@@ -14,11 +14,13 @@ from PIL import Image
 from allaprima.commands.infer import paint_files
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
+from allaprima.inference import engines
+from allaprima.inference import stylizer as stylizers
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import read_picture, resized, to_image, to_tensor
 
-from .conftest import TOP, settings
+from .conftest import TOP, make_clip, settings
 
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
 
@@ -155,6 +157,37 @@ def test_every_painting_and_a_sheet_of_them(tmp_path, photo):
     assert min(Image.open(written[-1]).size) > 600
     with pytest.raises(UserError, match="style=all gives many"):
         paint("style=all", f"input={photo}", f"output={tmp_path / 'out.png'}")
+
+
+def test_sheets_replace_no_input_and_one_another_neither(tmp_path, photo):
+    album = tmp_path / "album"
+    album.mkdir()
+    for name in ("cat.png", "cat_all.jpg"):
+        Image.open(photo).save(album / name)
+    kept = (album / "cat_all.jpg").read_bytes()
+    with pytest.raises(UserError, match=r"cat_all\.jpg is one of the inputs"):
+        paint("style=all", f"input={album}", f"output={album}")
+    assert (album / "cat_all.jpg").read_bytes() == kept and len(list(album.iterdir())) == 2
+    (album / "cat_all.jpg").rename(album / "cat.jpg")
+    with pytest.raises(UserError, match=r"both become .*cat_all\.jpg"):
+        paint("style=all", f"input={album}", f"output={tmp_path / 'out'}", "suffix=null")
+
+
+def test_what_computed_the_pictures_is_told(tmp_path, photo, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "missing_packages", lambda name: [] if name == "torch" else ["something"])
+    paint(f"input={photo}", f"output={tmp_path}", "style=all", "size=32")
+    # Each network painted one picture, for which no other engine's start would have paid.
+    assert "computed by torch\n" in capsys.readouterr().out
+    clip = make_clip(tmp_path / "clip.mp4", times=range(1))
+    paint(f"input={clip}", f"output={tmp_path}", "fast=true", "size=32")
+    assert "computed by torch; faster would be" in capsys.readouterr().out
+
+
+def test_what_is_painted_in_tiles_is_told_to_be_by_torch(tmp_path, photo, monkeypatch, capsys):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(stylizers, "LARGEST_WHOLE", 32 * 32)
+    paint(f"input={photo}", f"output={tmp_path}", "fast=true", "engine=openvino", "size=32")
+    assert "computed by torch\n" in capsys.readouterr().out
 
 
 def test_a_program_can_read_what_was_done(photo, command):

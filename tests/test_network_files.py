@@ -94,6 +94,7 @@ def test_weights_that_are_no_numbers_are_refused(written, value):
         {"content_weights": {"kandinsky": float("nan")}},
         {"validation": {"total": float("inf")}},
         {"equivalent_iterations": {"256": 100}},
+        {"equivalent_iterations": {"256": {"noise": 100}}},
         {"init": "kandinsky"},
     ],
 )

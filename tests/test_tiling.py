@@ -1,7 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from skimage import data
 
 from allaprima.inference import stylizer as stylizers
@@ -90,6 +92,14 @@ def test_what_painted_a_picture_is_told(monkeypatch):
     for size, engine in (((90, 60), "openvino"), ((200, 150), "torch")):
         stylizer(Image.new("RGB", size, "red"))
         assert stylizer.painted_by == engine
+
+
+def test_pictures_painted_at_once_keep_their_own_norms(photo):
+    tiles = Tiles(load_network("kandinsky_realtime")[0], "cpu")
+    pictures = [photo, ImageOps.invert(photo)]
+    alone = [tiles(picture).tobytes() for picture in pictures]
+    with ThreadPoolExecutor(2) as threads:
+        assert [painted.tobytes() for painted in threads.map(tiles, pictures)] == alone
 
 
 @pytest.mark.parametrize("size", [(3, 3000), (3000, 20)])

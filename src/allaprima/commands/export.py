@@ -17,7 +17,7 @@ from allaprima.inference.quantization import INT8
 from allaprima.inference.webpage import write_page
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import at_short_side, read_picture
-from allaprima.networks.files import load_network
+from allaprima.networks.files import load_single
 
 ONNX = ENGINES["onnxruntime"][1]
 FORMATS = {"onnx": ONNX, "openvino": ENGINES["openvino"][1], "web": ONNX}
@@ -53,7 +53,7 @@ def export(config: DictConfig) -> Path:
     if settings.format == "web":
         return export_page(settings)
     path = chosen_network(settings)
-    network, metadata = load_network(path)
+    network, metadata = load_single(path, settings.style.name)
     photos = []
     for photo, short in zip(readable(held_out_photos(settings.photos)), itertools.cycle(CHECKED), strict=False):
         photos.append(at_short_side(read_picture(photo).image[None], short))
@@ -77,9 +77,7 @@ def export_page(settings: ExportSettings) -> Path:
     else:
         styles = bundled_names("models/styles") if settings.style.name == ALL else [settings.style.name]
         names = [chosen_network(settings, style, fast=True) for style in styles]
-    networks = {path.stem: load_network(path) for path in names}
-    if several := [name for name, (_, metadata) in networks.items() if metadata.styles]:
-        raise UserError(f"{several[0]} is of several paintings: give a network of one")
+    networks = {path.stem: load_single(path, settings.style.name) for path in names}
     folder = write_page(Path(settings.output) / "web", networks)
     print(f"{folder} is a page for any web server; to look at it here: python -m http.server -d {folder}")
     print("then open http://localhost:8000")

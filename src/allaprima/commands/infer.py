@@ -24,18 +24,20 @@ from allaprima.commands.paths import (
     find_inputs,
     is_video,
     place_outputs,
+    place_sheets,
     recorded_file,
 )
 from allaprima.commands.settings import Settings, Share, Smooth, Text, Whole, Words, listed
 from allaprima.errors import ImageError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.clip import paint_clip
-from allaprima.inference.engines import MANY, engine_for, engine_note
+from allaprima.inference.engines import MANY, engine_for, faster_note
 from allaprima.inference.live import paint_camera
 from allaprima.inference.stylizer import BRUSHES, Stylizer
 from allaprima.media.bundled import bundled_names
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
 from allaprima.media.images import at_short_side, encoded_image, open_upright, read_picture, write_image
+from allaprima.networks.metadata import EquivalentIterations
 
 SHEET_SIDE, COLUMNS = 320, 4
 
@@ -100,17 +102,18 @@ def paint_files(config: DictConfig) -> list[Path]:
             raise UserError("style=all paints pictures and videos: name one painting for a camera")
         return paint_live(settings, camera)
     inputs = find_inputs(settings.input, Path(settings.output))
+    pictures = MANY if any(is_video(path) for path, _ in inputs) else len(inputs)
     results, failures = [], []
     for name in bundled_names("models/styles") if everything else [settings.style.name]:
-        pictures = MANY if any(is_video(path) for path, _ in inputs) else len(inputs)
         stylizer = ready_stylizer(settings, name, pictures)
         outputs = place_outputs(inputs, settings.output, stylizer.metadata.style.name, settings.suffix)
         if everything and (outputs[0] == Path(settings.output) or inputs[0][0] == STANDARD):
             raise UserError("style=all gives many pictures: name a file or a folder to paint, and a folder for output=")
+        places = place_sheets(inputs, outputs) if everything else {}
         painted, failed = paint_all(stylizer, [path for path, _ in inputs], outputs, settings)
         results, failures = results + painted, failures + failed
-    sheets = write_sheets(results) if everything else []
-    tell(settings, results, sheets, stylizer)
+    sheets = write_sheets(results, places)
+    tell(settings, results, sheets, stylizer, pictures)
     if failures:
         total = len(results) + len(failures)
         raise UserError(f"{len(failures)} of {total} files could not be painted, {failures[0]} the first of them")
@@ -176,7 +179,9 @@ def enough_memory(source: Path) -> Iterator[None]:
         raise ImageError(f"{source} is too large for the memory: give a smaller size=, as size=1024") from error
 
 
-def tell(settings: InferSettings, results: Sequence[Result], sheets: Sequence[Path], stylizer: Stylizer) -> None:
+def tell(
+    settings: InferSettings, results: Sequence[Result], sheets: Sequence[Path], stylizer: Stylizer, pictures: int
+) -> None:
     """Say at the end what was done: in words, or as JSON, one object for each input and painting."""
     if settings.as_json:
         print(json.dumps([result._asdict() for result in results], indent=2))
@@ -184,23 +189,25 @@ def tell(settings: InferSettings, results: Sequence[Result], sheets: Sequence[Pa
         return
     for sheet in sheets:
         print(f"all of them on one sheet: {sheet}")
-    print(engine_note(stylizer.engine, len(results)))
+    computed = " and ".join(dict.fromkeys(result.engine for result in results))
+    if computed:
+        faster = faster_note(stylizer.engine, pictures) if stylizer.device == "cpu" else ""
+        print(f"computed by {computed}{faster}")
     if stylizer.metadata.equivalent_iterations:
         print(iterations_note(stylizer.metadata.equivalent_iterations))
 
 
-def write_sheets(results: Sequence[Result]) -> list[Path]:
-    """A sheet for every photograph: itself and its stylized images, each with the painting's name."""
+def write_sheets(results: Sequence[Result], places: Mapping[str, Path]) -> list[Path]:
+    """A sheet for every photograph that has a place for one: itself and its stylized images, with their names."""
     from allaprima.evaluation.figures import encoded, picture_table  # matplotlib, a second that others need not wait
 
     sheets = []
     for source, painted in itertools.groupby(sorted(results), lambda result: result.input):
-        pictures = [result for result in painted if not is_video(Path(result.input))]
-        if pictures:
-            cells = [("photograph", Path(source))] + [(result.style, Path(result.output)) for result in pictures]
+        if source in places:
+            cells = [("photograph", Path(source))] + [(result.style, Path(result.output)) for result in painted]
             cells = [(name, at_short_side(read_picture(path).image[None], SHEET_SIDE)) for name, path in cells]
             rows = [("", dict(cells[first : first + COLUMNS])) for first in range(0, len(cells), COLUMNS)]
-            sheets.append(Path(pictures[0].output).with_name(f"{Path(source).stem}_all.jpg"))
+            sheets.append(places[source])
             write_atomically(sheets[-1], encoded(picture_table(rows), 110, "jpeg"))
     return sheets
 
@@ -240,7 +247,7 @@ def read_standard_input() -> Image.Image:
     return open_upright(io.BytesIO(content), name="standard input")
 
 
-def iterations_note(equivalent: Mapping[str, Mapping[str, float]]) -> str:
+def iterations_note(equivalent: Mapping[str, EquivalentIterations]) -> str:
     """What `scripts/compare.py` found of a network, in words."""
     counts = []
     for size, found in equivalent.items():

@@ -131,18 +131,38 @@ def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, 
         places = [
             target / below.with_name(f"{below.stem}_{style}{writable_suffix(below, suffix)}") for _, below in inputs
         ]
-    originals = {photo.resolve() for photo, _ in inputs}
-    taken: set[Path] = set()
     for place, (source, _) in zip(places, inputs, strict=True):
         kind, suffixes = ("videos", RECORDED_SUFFIXES) if is_video(source) else ("pictures", WRITE_OPTIONS)
         if place.suffix.lower() not in suffixes:
             raise UserError(f"output={place}: {kind} are written as {', '.join(suffixes)}")
+    check_places(places, inputs)
+    return places
+
+
+def place_sheets(inputs: Sequence[tuple[Path, Path]], outputs: Sequence[Path]) -> dict[str, Path]:
+    """Where the sheet of each picture goes, by its input: beside its results.
+
+    Raises:
+        UserError: several sheets for one file, or a sheet in the place of an input.
+    """
+    pairs = zip(inputs, outputs, strict=True)
+    sheets = {
+        str(source): output.with_name(f"{source.stem}_all.jpg") for (source, _), output in pairs if not is_video(source)
+    }
+    check_places(list(sheets.values()), inputs)
+    return sheets
+
+
+def check_places(places: Sequence[Path], inputs: Sequence[tuple[Path, Path]]) -> None:
+    """Raises UserError for two results in one place, or one in the place of an input."""
+    originals = {photo.resolve() for photo, _ in inputs}
+    taken: set[Path] = set()
+    for place in places:
         if place.resolve() in originals:
             raise UserError(f"output={place} is one of the inputs and would be overwritten: choose another place")
         if place in taken:
             raise UserError(f"two inputs would both become {place}: paint them into different folders")
         taken.add(place)
-    return places
 
 
 def writable_suffix(source: Path, wanted: str | None) -> str:

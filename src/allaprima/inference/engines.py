@@ -178,12 +178,12 @@ def engine_for(pictures: int) -> str:
     return "torch" if pictures < MANY else fastest_engine()
 
 
-def engine_note(engine: str, pictures: int) -> str:
-    """What is to be said of the engine that painted so many pictures: which faster ones are passed over, and why."""
+def faster_note(engine: str, pictures: int) -> str:
+    """What is to be said after so many pictures: which faster engines were passed over, and why. Nothing of few."""
     order = by_speed()
     missing = {name: missing_packages(name) for name in order[: order.index(engine)]}
     faster = [f"{name} (needs {', '.join(packages)})" for name, packages in missing.items() if packages]
     if pictures < MANY or not faster:
-        return f"computed by {engine}"
+        return ""
     packages = dict.fromkeys(package for each in missing.values() for package in each)
-    return f"computed by {engine}; faster would be {' or '.join(faster)}: pip install {' '.join(packages)}"
+    return f"; faster would be {' or '.join(faster)}: pip install {' '.join(packages)}"

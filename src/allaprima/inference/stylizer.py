@@ -1,6 +1,5 @@
 """A trained network, ready for use: load it, call it with a picture."""
 
-import dataclasses
 import functools
 import os
 from pathlib import Path
@@ -11,12 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from allaprima.errors import UserError
 from allaprima.hardware import chosen_device
 from allaprima.inference.engines import fastest_engine, ready
 from allaprima.inference.tiling import Tiles
 from allaprima.media.images import at_short_side, open_upright, resized, to_image, to_tensor, upright
-from allaprima.networks.files import load_network
+from allaprima.networks.files import load_single
 from allaprima.networks.metadata import Metadata
 
 # Pixels up to which a picture is painted in one piece, some 1.5 GB; larger ones in tiles, always by PyTorch.
@@ -62,23 +60,13 @@ class Stylizer:
         """Load a bundled network, by its name, or any other, by its path.
 
         Args:
-            name: what `load_network` takes.
-            style: of a network for several paintings, the name of one; others have but one.
+            name, style: what `load_single` takes.
             engine, device: see `Stylizer`.
 
         Raises:
             UserError: there is no such network, or it has no such painting.
         """
-        network, metadata = load_network(name)
-        if metadata.styles:
-            if style not in metadata.styles:
-                styles = ", ".join(metadata.styles)
-                raise UserError(f"{name} is of {metadata.style.title}: give style=, one of {styles}")
-            network = network.single(style)
-            metadata = dataclasses.replace(
-                metadata, style=dataclasses.replace(metadata.style, name=style, title=style, artist=""), styles=None
-            )
-        return cls(network, metadata, engine, device)
+        return cls(*load_single(name, style), engine, device)
 
     @torch.no_grad()
     def __call__(

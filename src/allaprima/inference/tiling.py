@@ -8,6 +8,7 @@ normalizes together. A thumbnail (Chen et al. 2021, arXiv 2103.11784) would be c
 import copy
 import itertools
 import math
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +91,7 @@ class Tiles:
 
     def __init__(self, network: Painter, device: str) -> None:
         self.network, self.device = copy.deepcopy(network).to(device, memory_format=torch.channels_last), device
-        self.norms = []
+        self.norms, self.turns = [], threading.Lock()  # one picture's statistics at a time
         for module in list(self.network.modules()):
             for name, child in module.named_children():
                 if isinstance(child, InstanceNorm):
@@ -104,10 +105,11 @@ class Tiles:
         rows, columns = (reflected(side, margin).numpy() for side in photo.size[::-1])
         with torch.autocast(self.device, torch.bfloat16, enabled=native):
             wide = np.asarray(photo)[np.ix_(rows, columns)]
-            self._learn(wide)
             painted = np.empty_like(wide)
-            for tile in itertools.product(spans(len(rows)), spans(len(columns))):
-                self._paint(wide, painted, tile)
+            with self.turns:
+                self._learn(wide)
+                for tile in itertools.product(spans(len(rows)), spans(len(columns))):
+                    self._paint(wide, painted, tile)
         return Image.fromarray(painted[margin : margin + photo.height, margin : margin + photo.width])
 
     def _learn(self, wide: np.ndarray) -> None:

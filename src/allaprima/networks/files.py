@@ -1,5 +1,6 @@
 """A network's file: its weights in half precision and, as metadata, all that is needed to use and to judge it."""
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -50,6 +51,21 @@ def load_network(name: str | Path) -> tuple[nn.Module, Metadata]:
     except (UserError, OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} is not a network of this project: give a file that train.py wrote") from error
     return network, metadata
+
+
+def load_single(name: str | Path, style: str | None) -> tuple[nn.Module, Metadata]:
+    """What `load_network` gives, of a network for several paintings the one named `style`; others have but one.
+
+    Raises:
+        UserError: there is no such network, or it has no such painting.
+    """
+    network, metadata = load_network(name)
+    if metadata.styles is None:
+        return network, metadata
+    if style not in metadata.styles:
+        raise UserError(f"{name} is of {metadata.style.title}: give style=, one of {', '.join(metadata.styles)}")
+    painting = dataclasses.replace(metadata.style, name=style, title=style, artist="")
+    return network.single(style), dataclasses.replace(metadata, style=painting, styles=None)
 
 
 def described_network(metadata: Metadata) -> nn.Module:

@@ -31,6 +31,17 @@ class Arguments(TypedDict):
     painting_grain: NotRequired[Annotated[float, Field(ge=0, le=1)]]
 
 
+class EquivalentIterations(TypedDict):
+    """What scripts/compare.py found at one size: by the optimizer's start, of how many, on how many photographs."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    noise: NotRequired[float]
+    photo: NotRequired[float]
+    of: float
+    photographs: NotRequired[float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
     """All that is needed to use a network, to judge it and to train it again.
@@ -48,7 +59,7 @@ class Metadata:
         steps, images_seen, seconds: of training; seconds without validation.
         validation: the objective's terms on held-out photographs, at the last step.
         content_weights: by painting, where training led them.
-        equivalent_iterations: what scripts/compare.py found, by pixels of a side, then by the optimizer's start.
+        equivalent_iterations: what scripts/compare.py found, by pixels of a side.
     """
 
     __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)
@@ -67,7 +78,7 @@ class Metadata:
     seconds: Annotated[float, Field(ge=0)] = 0
     validation: dict[str, float] = field(default_factory=dict)
     content_weights: dict[str, float] = field(default_factory=dict)
-    equivalent_iterations: dict[str, dict[str, float]] = field(default_factory=dict)
+    equivalent_iterations: dict[str, EquivalentIterations] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The same in dictionaries, lists, texts and numbers."""
