@@ -15,6 +15,7 @@ const RUNTIMES = {
 let photo = null; // an ImageBitmap, or the video while the camera runs
 let painter = null; // { ort, session, title }
 let stream = null;
+let asking = false; // whether the visitor may still be asked for the camera
 let busy = false;
 let again = false;
 let queue = Promise.resolve();
@@ -23,12 +24,17 @@ function say(text) {
   ui.status.textContent = text;
 }
 
-// Once, before anything is loaded: the page comes back with threads.
+// Once, before anything is loaded: the page comes back with threads. Where that may not be, it goes on without.
 async function isolated() {
-  if (crossOriginIsolated || !("serviceWorker" in navigator) || sessionStorage.getItem("isolating")) return;
-  sessionStorage.setItem("isolating", "yes");
-  await navigator.serviceWorker.register("isolate.js");
-  await navigator.serviceWorker.ready;
+  try {
+    if (crossOriginIsolated || !("serviceWorker" in navigator) || sessionStorage.getItem("isolating")) return;
+    sessionStorage.setItem("isolating", "yes");
+    await navigator.serviceWorker.register("isolate.js");
+    await navigator.serviceWorker.ready;
+  } catch (error) {
+    console.info("without threads:", error);
+    return;
+  }
   location.reload();
   await new Promise(() => {});
 }
@@ -37,7 +43,7 @@ async function opened(name, network) {
   const ort = await import(RUNTIMES[name].file);
   ort.env.wasm.wasmPaths = new URL("./ort/", location.href).href;
   ort.env.wasm.numThreads = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const session = await ort.InferenceSession.create(`networks/${network}.onnx`, { executionProviders: [name] });
+  const session = await ort.InferenceSession.create(`networks/${encodeURIComponent(network)}.onnx`, { executionProviders: [name] });
   const threads = name === "wasm" ? `, ${ort.env.wasm.numThreads} thread${ort.env.wasm.numThreads > 1 ? "s" : ""}` : "";
   return { name, ort, session, title: RUNTIMES[name].title + threads };
 }
@@ -108,7 +114,7 @@ function picture(pixels, width, height) {
   const area = width * height;
   const image = new ImageData(width, height);
   for (let place = 0; place < area; place++) {
-    for (let channel = 0; channel < 3; channel++) image.data[4 * place + channel] = 255 * pixels[channel * area + place] + 0.5;
+    for (let channel = 0; channel < 3; channel++) image.data[4 * place + channel] = 255 * pixels[channel * area + place];
     image.data[4 * place + 3] = 255;
   }
   return image;
@@ -161,14 +167,11 @@ async function paint() {
   if (again) await paint();
 }
 
-// The photograph as every painting, small; a click takes one. Of a camera it is the frame on the screen.
+// The photograph as every painting, small; a click takes one. Another photograph ends it.
 async function paintAll() {
-  if (stream) {
-    stop();
-    await idle();
-    photo = await createImageBitmap(ui.before);
-  }
+  if (stream) await halt();
   await idle();
+  const shown = photo;
   busy = ui.all.disabled = true;
   ui.gallery.replaceChildren();
   try {
@@ -178,9 +181,10 @@ async function paintAll() {
       const one = await opened(painter.name, value);
       const painted = await stylized(one, planes(small), small.width, small.height);
       await one.session.release();
+      if (photo !== shown) break;
       ui.gallery.append(thumbnail(value, text, picture(painted, small.width, small.height)));
     }
-    say("Choose one of the paintings.");
+    if (photo === shown) say("Choose one of the paintings.");
   } finally {
     busy = ui.all.disabled = false;
   }
@@ -213,6 +217,13 @@ async function show(file) {
   await paint();
 }
 
+// Ends the camera, and keeps the frame on the screen.
+async function halt() {
+  stop();
+  await idle();
+  if (!ui.before.hidden) photo ??= await createImageBitmap(ui.before);
+}
+
 function stop() {
   stream?.getTracks().forEach((track) => track.stop());
   if (stream) photo = null;
@@ -223,14 +234,18 @@ function stop() {
 
 async function film() {
   if (stream) {
-    stop();
+    await halt();
     return;
   }
+  if (asking) return;
+  asking = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
   } catch {
     say("There is no camera, or this page may not use it: choose a photograph instead.");
     return;
+  } finally {
+    asking = false;
   }
   ui.camera.textContent = "Stop the camera";
   ui.camera.setAttribute("aria-pressed", "true");
