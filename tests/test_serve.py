@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import io
 import json
 import os
@@ -30,9 +31,9 @@ CHOSEN = ("kandinsky", 1, 1.0, False)
 SERVE = "from allaprima.cli import run; from allaprima.serving import lessons; lessons.STEPS_A_MINUTE = 4; run('serve')"
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
+@contextlib.contextmanager
+def serving(folder):
+    """The address of a server whose temporary files are in a folder, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,15 +47,33 @@ def served(tmp_path_factory):
             break
         except OSError:
             time.sleep(0.5)
-    yield address, folder
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    assert not list(folder.iterdir())  # neither uploads nor results
+    try:
+        yield address, process
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder) as (address, process):
+        yield address, folder
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert not list(folder.iterdir())  # neither uploads nor results
 
 
 @pytest.fixture
 def client(served):
     return Client(served[0], verbose=False)
+
+
+def until(condition):
+    """Wait for a condition, half a minute at most."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def painted(client, path, *chosen):
@@ -117,11 +136,35 @@ def test_training_is_watched_and_ends_with_a_network(tmp_path):
 def test_training_ends_with_its_watcher_and_says_what_went_wrong(tmp_path):
     watched = train_watched(COFFEE, 1000, tmp_path)
     next(watched)
+    assert processes_of(tmp_path)
     watched.close()
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(tmp_path) not in running
+    until(lambda: not processes_of(tmp_path))
     with pytest.raises(UserError, match=r"missing\.png"):
         list(train_watched(tmp_path / "missing.png", 2, tmp_path))
+
+
+def processes_of(folder):
+    """How many processes have a folder in their command lines."""
+    running = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    return running.count(str(folder))
+
+
+def test_a_server_that_is_told_to_end_leaves_no_file_and_no_training(tmp_path):
+    with serving(tmp_path) as (address, process):
+        Client(address, verbose=False).submit(handle_file(COFFEE), 15, api_name="/train")
+        until(lambda: processes_of(tmp_path))
+        process.terminate()
+        assert process.wait(20) == 0
+    assert not list(tmp_path.iterdir())
+    until(lambda: not processes_of(tmp_path))  # those that prepare photographs see after 5 s that they are alone
+
+
+def test_training_that_is_stopped_leaves_nothing(client, served):
+    _, folder = served
+    job = client.submit(handle_file(COFFEE), 15, api_name="/train")
+    until(lambda: processes_of(folder))
+    job.cancel()
+    until(lambda: not processes_of(folder) and not list(folder.glob("*/training-*")))
 
 
 def test_serving_where_it_cannot_be_is_told_in_one_line(refused):
@@ -133,10 +176,11 @@ def test_serving_where_it_cannot_be_is_told_in_one_line(refused):
     refused(["serve.py", "megabytes=1000"], "500")
 
 
-def test_what_was_trained_on_the_page_paints_on_it(client, tmp_path):
+def test_what_was_trained_on_the_page_paints_on_it(client, served, tmp_path):
     Image.open(COFFEE).resize((96, 64)).save(tmp_path / "my cup.png")
     *_, (_, note, *_) = client.submit(handle_file(tmp_path / "my cup.png"), 1, api_name="/train")
     assert "my_cup is trained" in note
+    until(lambda: [path.suffix for path in served[1].glob("*/training-*")] == [".safetensors"])
     before, after, _ = painted(client, COFFEE, "my_cup, trained here", 1, 1.0, False)
     assert np.abs(before - after).mean() > 5
     with pytest.raises(AppError):  # nor may a visitor name what is not among the choices

@@ -1,6 +1,7 @@
-"""The page, served until Ctrl-C, as `configs/serve.yaml` says."""
+"""The page, served until Ctrl-C or SIGTERM, as `configs/serve.yaml` says."""
 
 import os
+import signal
 import socket
 import tempfile
 from pathlib import Path
@@ -39,6 +40,7 @@ def serve(config: DictConfig) -> None:
     check_port(settings.host, settings.port)
     keep_freed_memory()
     only_pictures(settings.megapixels)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
         # Read by Gradio when it is imported: where uploads and results are, and that nobody is told of them.
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}

@@ -13,6 +13,7 @@ from allaprima.errors import UserError, typed
 
 EVERY = 1.0  # seconds between two looks
 STEPS_A_MINUTE = 100
+RUNNING: set[subprocess.Popen[bytes]] = set()
 COMMAND = (sys.executable, "-c", "from allaprima.cli import main; main()", "train")
 
 
@@ -49,11 +50,13 @@ def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "torch")}  # which PyTorch makes when imported
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    RUNNING.add(process)
     try:
         while process.poll() is None:
             yield Lesson(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), None)
             time.sleep(EVERY)
     finally:
+        RUNNING.discard(process)
         process.kill()
         process.wait()
     network = newest(folder, "*/*/models/*.safetensors")
@@ -61,6 +64,13 @@ def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
         lines = log.read_text(errors="replace").splitlines()
         raise UserError(next((line for line in reversed(lines) if line.startswith("error: ")), "training ended early"))
     yield Lesson(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), network)
+
+
+def end_training() -> None:
+    """End what is still being trained: when the server ends, nobody closes its visitors' iterators."""
+    for process in list(RUNNING):
+        process.kill()
+        process.wait()
 
 
 def newest(folder: Path, pattern: str) -> Path | None:

@@ -1,8 +1,10 @@
 """The page itself: paint a photograph, paint the camera, train for a painting of one's own."""
 
+import contextlib
 import functools
 import re
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import open_upright
-from allaprima.serving.lessons import STEPS_A_MINUTE, train_watched
+from allaprima.serving.lessons import STEPS_A_MINUTE, end_training, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
 LIVE_EVERY = 0.05  # seconds between the camera's frames
@@ -103,19 +105,24 @@ def train(
     image = opened(painting).convert("RGB")
     name = re.sub(r"\W+", "_", painting.stem, flags=re.ASCII).strip("_")[:40] or "painting"
     run = Path(tempfile.mkdtemp(prefix="training-", dir=folder))
-    image.save(run / f"{name}.png")
-    unchanged = gr.skip()
+    unchanged, last = gr.skip(), None
     try:
-        for lesson in train_watched(run / f"{name}.png", minutes * STEPS_A_MINUTE, run):
-            sheet = str(lesson.sheet) if lesson.sheet else unchanged
-            if lesson.network is None:
-                yield sheet, f"training for {lesson.seconds:.0f} s", trained, unchanged, unchanged
+        image.save(run / f"{name}.png")
+        with contextlib.closing(train_watched(run / f"{name}.png", minutes * STEPS_A_MINUTE, run)) as lessons:
+            for lesson in lessons:
+                # As a picture, which Gradio keeps for a while, since its file is deleted at the end.
+                sheet, last = Image.open(lesson.sheet) if lesson.sheet != last else unchanged, lesson.sheet
+                if lesson.network is None:
+                    yield sheet, f"training for {lesson.seconds:.0f} s", trained, unchanged, unchanged
+        network = lesson.network.replace(run.with_suffix(".safetensors"))
+        trained = trained | {f"{name}, trained here": str(network)}
+        styles = gr.Dropdown(choices=[*choices(), *((title, title) for title in trained)])
+        note = f"{name} is trained: it is the last of the paintings on the other pages"
+        yield sheet, note, trained, styles, styles
     except UserError as error:
         raise gr.Error(f"{error}.") from error
-    trained = trained | {f"{name}, trained here": str(lesson.network)}
-    styles = gr.Dropdown(choices=[*choices(), *((title, title) for title in trained)])
-    note = f"{name} is trained: it is the last of the paintings on the other pages"
-    yield sheet, note, trained, styles, styles
+    finally:
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def choices() -> list[tuple[str, str]]:
@@ -199,7 +206,7 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, fo
 
 
 def launch(host: str, port: int, megabytes: int, folder: Path | None) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C; what is being trained then ends too.
 
     Args:
         host, port: where.
@@ -207,15 +214,18 @@ def launch(host: str, port: int, megabytes: int, folder: Path | None) -> None:
         folder: for what visitors train; None where they may not.
     """
     blocks = page(folder).queue(max_size=WAITING, default_concurrency_limit=1)
-    blocks.launch(
-        server_name=host,
-        server_port=port,
-        max_file_size=f"{megabytes}mb",
-        share=False,
-        quiet=True,
-        show_error=True,
-        ssr_mode=False,
-        footer_links=[],
-        theme=gr.themes.Base(**FONTS).set(**CONTRAST),
-        css=DARK,
-    )
+    try:
+        blocks.launch(
+            server_name=host,
+            server_port=port,
+            max_file_size=f"{megabytes}mb",
+            share=False,
+            quiet=True,
+            show_error=True,
+            ssr_mode=False,
+            footer_links=[],
+            theme=gr.themes.Base(**FONTS).set(**CONTRAST),
+            css=DARK,
+        )
+    finally:
+        end_training()
