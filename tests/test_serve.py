@@ -178,8 +178,10 @@ def test_serving_where_it_cannot_be_is_told_in_one_line(refused):
 
 def test_what_was_trained_on_the_page_paints_on_it(client, served, tmp_path):
     Image.open(COFFEE).resize((96, 64)).save(tmp_path / "my cup.png")
-    *_, (_, note, *_) = client.submit(handle_file(tmp_path / "my cup.png"), 1, api_name="/train")
-    assert "my_cup is trained" in note
+    told = list(client.submit(handle_file(tmp_path / "my cup.png"), 1, api_name="/train"))
+    sheets, notes = [each[0] for each in told if isinstance(each[0], str)], [each[1] for each in told]
+    assert min(Image.open(sheets[-1]).size) > 300
+    assert "my_cup is trained" in notes[-1]
     until(lambda: [path.suffix for path in served[1].glob("*/training-*")] == [".safetensors"])
     before, after, _ = painted(client, COFFEE, "my_cup, trained here", 1, 1.0, False)
     assert np.abs(before - after).mean() > 5
