@@ -164,6 +164,11 @@ def test_the_papers_objectives_stylize_and_each_of_their_terms_counts(photo, los
     assert all(0.005 < term / after.total < 0.95 for term in weighted)
 
 
+def test_the_papers_objectives_reconstruct_and_go_from_coarse_to_fine(paint):
+    assert paint("loss=gatys", "style_weight=0", "iterations=2").exists()
+    assert paint("loss=johnson", "scales=[32,64]", "iterations=2").exists()
+
+
 def test_it_begins_with_any_picture(paint, tmp_path):
     Image.new("RGB", (30, 50), (230, 20, 20)).save(tmp_path / "red.png")
     red, green, _ = read_picture(paint(f"init={tmp_path / 'red.png'}", "iterations=1")).image.mean((1, 2))

@@ -200,7 +200,9 @@ def main() -> None:
         print("\n".join(f"  {name:12}{command.help}" for name, command in COMMANDS.items()))
         print("\nallaprima COMMAND --help lists the command's settings")
         return
-    name = sys.argv.pop(1)
+    # Lightning starts a process for each further device by these arguments once more, without the name.
+    again = os.environ.get("LOCAL_RANK", "0") != "0" and os.environ.get("ALLAPRIMA_COMMAND")
+    name = os.environ["ALLAPRIMA_COMMAND"] = again or sys.argv.pop(1)
     if name not in COMMANDS:
         fail(f"there is no command '{name}': take one of {', '.join(COMMANDS)}")
     run(name)

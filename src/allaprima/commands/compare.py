@@ -67,7 +67,7 @@ def compare(config: DictConfig) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if settings.record and not os.access(path.parent, os.W_OK):
         raise UserError(f"{path.parent} cannot be written to: leave out record=true")
-    network = Stylizer.load(path)
+    network = Stylizer.load(path, device="cpu")  # as the optimizer
     name = path.stem
     networks = {name: network} | rivals(settings.rivals, name, network.metadata.style)
     photos = readable(photographs(settings.photos, folder))
@@ -180,7 +180,7 @@ def rivals(paths: list[str], name: str, painting: Painting) -> dict[str, Stylize
     found: dict[str, Stylizer] = {}
     for path in map(network_path, paths):
         taken = path.stem in {name, *found}
-        rival = found[str(path) if taken else path.stem] = Stylizer.load(path)
+        rival = found[str(path) if taken else path.stem] = Stylizer.load(path, device="cpu")
         trained = rival.metadata.style
         if not trained.same_as(painting):
             raise UserError(f"{path} was trained on {trained.title}, not on {painting.title}")

@@ -34,7 +34,7 @@ class LossSettings(Settings):
     content_layers: Texts
     style_layers: Texts
     layer_weights: list[Number] | None
-    content_distance: Number | None
+    content_distance: Annotated[Number, Field(gt=0)] | None
     content_weight: Number
     style_weight: Number
     tv_weight: Number

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from allaprima.commands.groups import LossSettings, StyleSettings
+from allaprima.errors import UserError
 from allaprima.hardware import fastest_precision
 from allaprima.losses import vgg_weights
 from allaprima.losses.layers import canonical_name
@@ -53,10 +54,13 @@ def load_several(loss: LossSettings, names: Sequence[str], size: int) -> tuple[l
 
 
 def objective_layers(loss: LossSettings) -> tuple[list[str], list[str]]:
-    """Content and style layers of the group `loss`, by the names used here. Raises UserError for an unknown one."""
+    """Content and style layers of the group `loss`, by the names used here. UserError for one unknown or repeated."""
     content, style = (
         [canonical_name(layer, loss.depth) for layer in layers] for layers in (loss.content_layers, loss.style_layers)
     )
+    for name, layers in (("content_layers", content), ("style_layers", style)):
+        if len(set(layers)) < len(layers):
+            raise UserError(f"loss.{name}=[{','.join(layers)}]: name each layer once")
     return content, style if loss.style_weight else []
 
 
@@ -65,7 +69,8 @@ def towards(style: Style, size: int, vgg: VGG, loss: LossSettings) -> Perceptual
     content_layers, style_layers = objective_layers(loss)
     grams = style.targets(vgg.identity, style_layers, size) if style_layers else {}
     term_weights = loss.content_weight, loss.style_weight, loss.tv_weight
-    return PerceptualLoss(vgg, grams, content_layers, loss.objective, *term_weights, loss.layer_weights)
+    layer_weights = loss.layer_weights if style_layers else None
+    return PerceptualLoss(vgg, grams, content_layers, loss.objective, *term_weights, layer_weights)
 
 
 def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:

@@ -180,8 +180,9 @@ def objectives(loss: LossSettings, painting: StyleSettings, scales: Sequence[int
     """
     sizes = [max(SMALLEST_SIDE, round(painting.size * scale / scales[-1])) for scale in scales]
     if not painting.image:
-        known = {size for sizes in bundled_style(painting.name).grams.values() for size in sizes}
-        sizes[:-1] = [min(known, key=lambda one: abs(one - size)) for size in sizes[:-1]]
+        grams, reader = bundled_style(painting.name).grams, f"{Path(loss.weights).name}-vgg{loss.depth}"
+        known = {size for identity, sizes in grams.items() if identity.startswith(reader) for size in sizes}
+        sizes[:-1] = [min(known, key=lambda one: abs(one - size), default=size) for size in sizes[:-1]]
     return [fast_on_cpu(each) for each in load_objectives(loss, painting, sizes)[1]]
 
 

@@ -109,6 +109,7 @@ ADVICE = {
     "string_too_short": "give a name or a path",
     "list_type": "give a list, {name}=[A,B]",
     "too_short": "give a list of one or more, {name}=[A,B]",
+    "greater_than": "give more than {gt}",
     "greater_than_equal": "give {ge} or more",
     "less_than_equal": "give {le} or less",
     "literal_error": "take {expected}",
@@ -124,6 +125,6 @@ def mistake(error: Any) -> str:
     advice = ADVICE.get(error["type"], error["msg"]).format(name=name, **limits)
     given = error["input"]
     if isinstance(given, dict):  # of a whole group, whose advice names the setting
-        return f"{name}: {advice}"
+        return f"{name}: {advice}" if name else advice
     value = YAML[given] if given is None or isinstance(given, bool) else given
     return f"{name}={value}: {advice}"

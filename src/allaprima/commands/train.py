@@ -1,18 +1,20 @@
 """One training run from its configuration: a folder, a painting, an objective, a network, a trainer."""
 
+import contextlib
 import dataclasses
 import hashlib
 import math
 import multiprocessing
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 from pytorch_lightning.callbacks import Callback
 
 from allaprima.commands.groups import (
@@ -31,7 +33,7 @@ from allaprima.errors import UserError, typed
 from allaprima.hardware import fastest_precision, keep_freed_memory
 from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.style import Style
-from allaprima.media.files import write_atomically
+from allaprima.media.files import on_the_web, without_secrets, write_atomically
 from allaprima.networks.metadata import Metadata
 from allaprima.training.distillation import load_teacher, weights_sha256
 from allaprima.training.initialization import initial_network, new_network
@@ -59,6 +61,21 @@ class TrainSettings(Settings):
     stability_weight: Number
     resume: Text | None
     runs: Text
+
+    @model_validator(mode="after")
+    def check_together(self) -> Self:
+        """Refuses settings that would be ignored beside others."""
+        if self.styles and (self.teacher or self.style.image):
+            raise ValueError(
+                "styles= names bundled paintings, which have no teacher: leave out teacher= and style.image="
+            )
+        if self.teacher_weight is not None and not self.teacher:
+            raise ValueError(f"teacher_weight={self.teacher_weight:g} needs a network to learn from: give teacher=")
+        if self.teacher and self.teacher_weight is None and self.stability_weight:
+            raise ValueError(
+                "teacher= alone takes the place of the other terms: give teacher_weight= or leave out stability_weight="
+            )
+        return self
 
 
 def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
@@ -92,7 +109,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
         network, ancestor = initial_network(settings.network.asdict(), settings.styles, settings.init, style.name)
         metadata, start = dataclasses.replace(metadata, init=ancestor), beginning(ancestor)
         folder = new_folder(runs, style.name)
-        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
+        write_atomically(folder / "config.yaml", settings_file(config).encode())
     distance, optimizer = settings.loss.content_distance, Optimizer(**settings.optimizer.asdict())
     weights = {"grid_weight": settings.grid_weight, "stability_weight": settings.stability_weight}
     module = StyleTransfer(network, losses, metadata, shared, distance, optimizer, teacher, **weights)
@@ -105,6 +122,14 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     if trainer.is_global_zero:
         finish(module, path)
     return path
+
+
+def settings_file(config: DictConfig) -> str:
+    """The settings as a run keeps them, in YAML."""
+    kept = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    if kept.style.image and on_the_web(kept.style.image):
+        kept.style.image = without_secrets(kept.style.image)
+    return OmegaConf.to_yaml(kept)
 
 
 def described(settings: TrainSettings, style: Style, losses: Mapping[str, PerceptualLoss]) -> Metadata:
@@ -128,7 +153,7 @@ def teacher_of(settings: TrainSettings, style: Style, losses: Mapping[str, Perce
     """
     network, metadata = load_teacher(settings.teacher, style)
     loss = losses[style.name]
-    loss.content_weight = metadata.content_weights.get(style.name, loss.content_weight)
+    loss.content_weight = metadata.content_weights.get(metadata.style.name, loss.content_weight)
     return Teacher(network, settings.teacher_weight)
 
 
@@ -166,17 +191,29 @@ def fit(
             trainer.save_checkpoint(folder / LAST)  # before too: an interrupted validation is done again
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.save_checkpoint(folder / LAST)
-    except Exception:
-        # They leave SIGTERM to this process, see `leave_signals`, so its end would wait for them for ever.
-        for worker in multiprocessing.active_children():
-            worker.kill()
-        raise
-    except SystemExit:  # Lightning's answer to Ctrl-C
+    except (Exception, SystemExit) as error:  # which is Lightning's answer to Ctrl-C
+        end_workers()
+        if isinstance(error, RuntimeError) and str(error).startswith("DataLoader"):
+            told = str(error).splitlines()[0]
+            raise UserError(f"photographs do not come: {told}; data.workers=0 does without processes") from error
+        if not isinstance(error, SystemExit):
+            raise
         if (folder / LAST).exists():
             print("interrupted; the same command with resume=last goes on from the last checkpoint")
         else:
             print(f"interrupted before the first checkpoint, at step {val_every}: start again")
         sys.exit(130)
+
+
+def end_workers() -> None:
+    """End the processes that prepare photographs, for which the end of this one would wait.
+
+    They leave SIGTERM to this process, see `leave_signals`, and are not told to end where Ctrl-C came as they were.
+    """
+    with contextlib.suppress(ValueError):  # outside the main thread, where no signal is answered
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to which PyTorch's answer is an error
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
 
 def finish(module: StyleTransfer, path: Path) -> None:

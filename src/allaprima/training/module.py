@@ -86,7 +86,8 @@ class StyleTransfer(pl.LightningModule):
         stability_weight: float = 0.0,
     ) -> None:
         super().__init__()
-        self.network, self.losses, self.metadata, self.settings = network, nn.ModuleDict(losses), metadata, settings
+        self.network, self.losses, self.metadata, self.settings = network, dict(losses), metadata, settings
+        self.objectives = nn.ModuleList(losses.values())  # not by name: a painting's may have a dot, no module's
         self.styles = tuple(losses)
         self.content_distance = content_distance
         self.content_means: dict[str, float] = {}
@@ -149,7 +150,7 @@ class StyleTransfer(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.log("objective", terms.total, prog_bar=True, logger=False)
         if self.content_distance is not None and not self.teacher:  # whose own training has found the weight
-            self._lead_content(style, terms.content.item())
+            self._lead_content(style, self.all_gather(terms.content.detach()).mean().item())
         total = terms.total + (self.teacher_weight or 0) * distance
         if self.grid_weight:
             grid = grid_energy(pastiches).mean()
@@ -179,7 +180,7 @@ class StyleTransfer(pl.LightningModule):
 
     def paint(self, network: nn.Module, photos: Tensor, style: str, training: bool = False) -> Tensor:
         """Pastiches of photographs in the manner of one of the paintings; (B, 3, H, W) in [0, 1] both."""
-        several = (style,) if len(self.styles) > 1 else ()
+        several = (style,) if self.metadata.styles else ()
         return network(photos, *several, training=training)
 
     def _lead_content(self, style: str, content: float) -> None:

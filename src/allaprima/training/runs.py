@@ -56,12 +56,14 @@ def find_checkpoint(resume: str | None, runs: Path, metadata: Metadata, settings
         raise UserError(f"resume={resume} is not in a run's folder: put it back into RUN/{LAST.parent}")
     if not theirs.style.same_as(metadata.style):
         raise UserError(f"{path} is of {theirs.style.title}, not {metadata.style.title}: give the same style=")
+    if theirs.style.name != metadata.style.name:
+        raise UserError(f"{path} is of a picture called {theirs.style.name}: call this one so too")
     before = comparable(theirs, checkpoint["settings"])
     for key, mine in comparable(metadata, settings).items():
         if before.get(key) != mine:
             raise UserError(f"{path} was trained with {key}={before.get(key)}, not {mine}: give the same to resume")
-    if checkpoint["global_step"] >= settings["max_steps"] and (path.parents[1] / NETWORKS).exists():
-        network = path.parents[1] / NETWORKS / f"{theirs.style.name}.safetensors"
+    network = path.parents[1] / NETWORKS / f"{theirs.style.name}.safetensors"
+    if checkpoint["global_step"] >= settings["max_steps"] and network.exists():
         raise UserError(
             f"{path} has its {checkpoint['global_step']} steps already: {typed('init', network)} begins where it ended"
         )
