@@ -22,6 +22,7 @@ from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.stability import instability
 from allaprima.networks.files import write_network
 from allaprima.networks.metadata import Metadata, metadata_from
+from allaprima.networks.multistyle import MultiStyle
 from allaprima.training.content_weight import led_weight, moved_mean
 
 # What a checkpoint keeps of a run beside the weights.
@@ -180,8 +181,8 @@ class StyleTransfer(pl.LightningModule):
 
     def paint(self, network: nn.Module, photos: Tensor, style: str, training: bool = False) -> Tensor:
         """Pastiches of photographs in the manner of one of the paintings; (B, 3, H, W) in [0, 1] both."""
-        several = (style,) if self.metadata.styles else ()
-        return network(photos, *several, training=training)
+        named = (style,) if isinstance(self.network, MultiStyle) else ()
+        return network(photos, *named, training=training)
 
     def _lead_content(self, style: str, content: float) -> None:
         mean = self.content_means[style] = moved_mean(self.content_means.get(style, content), content)
