@@ -169,7 +169,7 @@ def test_benchmark_of_what_speed_costs_draws_its_curve(command, refused, tmp_pat
 
 
 def test_a_killed_benchmark_leaves_no_process():
-    program = "import time; from allaprima.benchmarks.turns import apart; apart(time.sleep, 600)"
+    program = "import time; from allaprima.benchmarks.rounds import in_fresh_process; in_fresh_process(time.sleep, 600)"
     parent = subprocess.Popen([sys.executable, "-c", program])
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     try:

@@ -71,8 +71,8 @@ def test_the_readmes_ways_to_train(typed, workplace):
     assert any("resume=last" in line for line in commands)
     for line in dict.fromkeys(commands):
         newest = max(workplace.glob("runs/kandinsky/*"), key=lambda folder: folder.stat().st_mtime)
-        carried = any(f"init={name} " in line for name in bundled_names("models"))  # whose width is not to be changed
-        small = [setting for setting in SMALL if not (carried and setting.startswith("network."))]
+        bundled = any(f"init={name} " in line for name in bundled_names("models"))  # whose width is not to be changed
+        small = [setting for setting in SMALL if not (bundled and setting.startswith("network."))]
         result = typed(line.replace("DATE_TIME", newest.name), *small, "trainer.max_steps=4")
         if "resume=last" in line:
             assert result.returncode == 2 and "has its 4 steps already" in result.stderr
@@ -171,6 +171,7 @@ def test_help_names_every_command_in_a_line(monkeypatch, capsys):
         ("benchmark train loss=5", ["loss=5", "johnson"]),
         ("infer style=", ["style=", "udnie"]),
         ("infer network=null", ["no setting 'network'"]),
+        ("train network.grain=0.2", ["network.grain is network.input_noise now"]),
         ("infer output=null", ["output=null", "a path"]),
         ("infer strength=inf", ["strength=inf", "finite"]),
         ("infer size=1e20", ["size=1e+20", "whole number"]),

@@ -14,13 +14,13 @@ from allaprima.commands.train import train
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.evaluation.comparison import (
-    Descent,
-    Painted,
-    Race,
+    NetworkResult,
+    OptimizerRun,
+    PhotoComparison,
     by_size,
+    compare_on_photo,
     equivalent_iterations,
     median_equivalent,
-    race,
 )
 from allaprima.evaluation.report import equivalent_rows, time_rows
 from allaprima.losses.gram import gram_matrix
@@ -40,14 +40,21 @@ def terms(total):
 
 def made_up(network, totals, allowed=3):
     picture = torch.zeros(1, 3, 4, 4)
-    descent = Descent(allowed, [terms(total) for total in totals], [0.1 * i for i in range(len(totals))], {})
-    return Race("made up", 4, picture, terms(9.0), {"a": Painted(picture, terms(network), 0.01)}, {"noise": descent})
+    optimizer_run = OptimizerRun(allowed, [terms(total) for total in totals], [0.1 * i for i in range(len(totals))], {})
+    result = NetworkResult(picture, terms(network), 0.01)
+    return PhotoComparison("made up", 4, picture, terms(9.0), {"a": result}, {"noise": optimizer_run})
 
 
 def test_equivalent_is_the_iteration_at_which_the_optimizer_is_as_good():
-    races = [made_up(0.5, [3.0, 1.0, 0.5, 0.4]), made_up(0.1, [3.0, 1.0, 0.5, 0.4]), made_up(4.0, [3.0, 1.0, 0.5, 0.4])]
-    assert [equivalent_iterations(race.networks["a"], race.optimizer["noise"]) for race in races] == [2, 3, 0]
-    assert median_equivalent(races, "a", "noise") == (2, 0, 3)
+    comparisons = [
+        made_up(0.5, [3.0, 1.0, 0.5, 0.4]),
+        made_up(0.1, [3.0, 1.0, 0.5, 0.4]),
+        made_up(4.0, [3.0, 1.0, 0.5, 0.4]),
+    ]
+    assert [
+        equivalent_iterations(comparison.networks["a"], comparison.optimizer["noise"]) for comparison in comparisons
+    ] == [2, 3, 0]
+    assert median_equivalent(comparisons, "a", "noise") == (2, 0, 3)
     ended_early = made_up(0.1, [3.0, 1.0], allowed=500)
     assert equivalent_iterations(ended_early.networks["a"], ended_early.optimizer["noise"]) == 500
 
@@ -91,7 +98,7 @@ def test_each_side_is_judged_on_the_picture_that_it_paints(objective):
     red = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1).expand(1, 3, 48, 48)
     noise = torch.rand(1, 3, 48, 48)
     starts = {"noise": noise, "photo": None}
-    found = race(CAT, 48, {"red": lambda photo: red}, objective, starts, 2, [0, 2], lambda _: None)
+    found = compare_on_photo(CAT, 48, {"red": lambda photo: red}, objective, starts, 2, [0, 2], lambda _: None)
     content = objective.content_features(found.photo)
     for judged, picture in (
         (found.networks["red"].terms, red),
@@ -112,13 +119,13 @@ def test_each_side_is_judged_on_the_picture_that_it_paints(objective):
 
 
 def test_the_command_starts_from_noise_and_from_the_photograph(tmp_path, monkeypatch):
-    found, whole = [], comparison_run.race
+    found, whole = [], comparison_run.compare_on_photo
 
     def kept(*arguments):
         found.append(whole(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(comparison_run, "race", kept)
+    monkeypatch.setattr(comparison_run, "compare_on_photo", kept)
     shutil.copy(CAT, tmp_path)
     small = ("sizes=[48]", "iterations=1", f"photos={tmp_path}", f"output={tmp_path / 'out'}")
     compare(configuration(*small))
@@ -129,7 +136,7 @@ def test_the_command_starts_from_noise_and_from_the_photograph(tmp_path, monkeyp
 
 def test_one_of_the_optimizers_pictures_is_without_total_variation(objective):
     red = torch.rand(1, 3, 48, 48)
-    found = race(CAT, 48, {"red": lambda photo: red}, objective, {"photo": None}, 2, [2], lambda _: None)
+    found = compare_on_photo(CAT, 48, {"red": lambda photo: red}, objective, {"photo": None}, 2, [2], lambda _: None)
     objective.tv_weight = 20.0
     pictures = comparison_run.deltas_of(found, "red", objective, 12, lambda _: None)
     with_it, without = (pictures[name] for name in ("optimizer", "optimizer without total variation"))
@@ -181,7 +188,7 @@ def test_a_network_of_ones_own_painting_is_compared_on_that(tmp_path, compared):
 
 
 def test_an_interrupted_comparison_is_shown_and_not_recorded(compared, tmp_path, monkeypatch, capsys):
-    whole, begun = comparison_run.race, []
+    whole, begun = comparison_run.compare_on_photo, []
 
     def interrupted(*arguments):
         if begun:
@@ -189,7 +196,7 @@ def test_an_interrupted_comparison_is_shown_and_not_recorded(compared, tmp_path,
         begun.append(arguments)
         return whole(*arguments)
 
-    monkeypatch.setattr(comparison_run, "race", interrupted)
+    monkeypatch.setattr(comparison_run, "compare_on_photo", interrupted)
     shutil.copytree(compared[0] / "photos", tmp_path / "photos")
     shutil.copytree(compared[0] / "out", tmp_path / "out")  # with an earlier comparison's sheet, no photograph
     mine = shutil.copy(TOP / "models/kandinsky.safetensors", tmp_path / "mine.safetensors")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from allaprima.data import coco
 from allaprima.data.leaves import draw_leaves
-from allaprima.data.module import Photographs
+from allaprima.data.module import PhotoDataModule
 from allaprima.data.photos import (
     STARTER_TRAINING,
     STARTER_VALIDATION,
@@ -108,7 +108,7 @@ def test_steps_share_out_the_samples_and_go_on_where_a_run_stands():
 
 
 def test_every_kind_of_file_is_read_or_passed_over_with_a_count(photos):
-    data = Photographs("folder", str(photos), **SETTINGS)
+    data = PhotoDataModule("folder", str(photos), **SETTINGS)
     assert len(data.photos) == 9
     samples = TrainingSamples(data.photos, 0.0, 32, seed=0)
     skipped = 0
@@ -133,10 +133,10 @@ def test_squares_differ_in_scale_place_and_direction():
 def test_starter_validates_on_photographs_it_never_trains_on(held_out):
     assert not set(STARTER_TRAINING) & set(STARTER_VALIDATION)
     assert all(path.is_file() for path in packaged_photos([*STARTER_TRAINING, *STARTER_VALIDATION]))
-    data = Photographs("starter", None, **SETTINGS)
+    data = PhotoDataModule("starter", None, **SETTINGS)
     assert data.validation.shape == (4, 3, 64, 64)
     assert held_out.shape == (4, 3, 256, 256)
-    leaves = Photographs("leaves", None, **SETTINGS | {"leaves_share": 1.0})
+    leaves = PhotoDataModule("leaves", None, **SETTINGS | {"leaves_share": 1.0})
     assert torch.equal(leaves.validation, data.validation)
 
 
@@ -158,7 +158,7 @@ def test_wrong_folders_are_refused(tmp_path, source, root, words):
     (tmp_path / "unreadable").mkdir()
     (tmp_path / "unreadable" / "text.png").write_text("not a picture")
     with pytest.raises(UserError, match=re.escape(words)):
-        Photographs(source, root and str(tmp_path / root), **SETTINGS)
+        PhotoDataModule(source, root and str(tmp_path / root), **SETTINGS)
 
 
 def test_validation_photographs_that_cannot_be_read_are_left_out(photos):
@@ -226,7 +226,7 @@ def test_download_goes_on_where_it_broke_and_what_came_is_coco(tmp_path, server,
     assert [start for path, start in ranges if path == "/zips/train2017.zip"] == [0, 5000]
     training, held_out = coco.photos(root)
     assert [path.name for path in training] == ["1.jpg", "2.jpg"] and [path.name for path in held_out] == ["3.jpg"]
-    data = Photographs("coco", str(root), **SETTINGS)
+    data = PhotoDataModule("coco", str(root), **SETTINGS)
     assert data.validation.shape == (1, 3, 64, 64)
     assert sorted(path.name for path in root.iterdir()) == ["annotations", "train2017", "val2017"]
     asked = len(ranges)

@@ -43,12 +43,12 @@ def painted_alike(paint, network, photos, decibels):
 
 
 @pytest.mark.parametrize("name", engines.ENGINES)
-@pytest.mark.parametrize("kind", ["carried", "johnson", "realtime"])
+@pytest.mark.parametrize("kind", ["bundled", "johnson", "realtime"])
 def test_every_engine_paints_the_same_picture(name, kind, network, photos):
     for package in engines.missing_packages(name):
         pytest.importorskip(package)
-    if kind != "carried":
-        network = networks.build(kind, width=16, blocks=1, painting_grain=0.1)
+    if kind != "bundled":
+        network = networks.build(kind, width=16, blocks=1, painting_noise=0.1)
     assert painted_alike(engines.ENGINES[name][0](network), network, photos, 38)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 from allaprima.media.files import TEMPORARY
 from allaprima.media.images import Picture, read_picture, write_picture
 
@@ -115,14 +115,14 @@ def test_what_is_no_picture_is_refused(tmp_path):
         ("missing.png", "does not exist"),
         (".", "is a folder"),
     ):
-        with pytest.raises(ImageError, match=words):
+        with pytest.raises(FileError, match=words):
             read_picture(tmp_path / name)
 
 
 def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     RGB.resize((300, 200)).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
-    with pytest.raises(ImageError, match=r"large\.png has more than .* save it smaller"):
+    with pytest.raises(FileError, match=r"large\.png has more than .* save it smaller"):
         read_picture(tmp_path / "large.png")
 
 
@@ -140,14 +140,14 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "kept.png"
     write_picture(path, Picture(gradient(), None))
     before = path.read_bytes()
-    with pytest.raises(ImageError, match="choose one of these suffixes"):
+    with pytest.raises(FileError, match="choose one of these suffixes"):
         write_picture(tmp_path / "kept.xyz", Picture(gradient(), None))
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(ImageError, match="No space left"):
+    with pytest.raises(FileError, match="No space left"):
         write_picture(path, Picture(torch.zeros(3, 20, 30), None))
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept.png"]
@@ -157,5 +157,5 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
 def test_postscript_is_no_picture_whatever_its_name(tmp_path, name, monkeypatch):
     monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile.load", lambda *_, **__: pytest.fail("it was run"))
     (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n")
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(FileError, match="not a picture"):
         read_picture(tmp_path / name)

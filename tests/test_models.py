@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from allaprima.benchmarks import benchmark
-from allaprima.benchmarks.networks import Judge
+from allaprima.benchmarks.networks import DistanceMetric
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
@@ -20,8 +20,8 @@ loaded = functools.cache(Stylizer.load)
 
 
 @pytest.fixture(scope="session")
-def judge():
-    return Judge(19)
+def metric():
+    return DistanceMetric(19)
 
 
 def test_every_bundled_painting_has_a_network():
@@ -30,18 +30,18 @@ def test_every_bundled_painting_has_a_network():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name, judge, held_out):
+def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name, metric, held_out):
     style = bundled_style(name)
     for photo in held_out.split(1):
-        before, after = (judge(picture, photo, style, 384) for picture in (photo, loaded(name)(photo)))
+        before, after = (metric(picture, photo, style, 384) for picture in (photo, loaded(name)(photo)))
         assert after.style < 0.5 * before.style
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", NAMES)
-def test_of_several_pastiches_a_photographs_own_is_nearest_in_content(name, judge, held_out):
-    layer = judge.content
-    photos, pastiches = (judge.vgg(images, [layer])[layer] for images in (held_out, loaded(name)(held_out)))
+def test_of_several_pastiches_a_photographs_own_is_nearest_in_content(name, metric, held_out):
+    layer = metric.content
+    photos, pastiches = (metric.vgg(images, [layer])[layer] for images in (held_out, loaded(name)(held_out)))
     distances = torch.stack([(photos - pastiche).square().mean((1, 2, 3)) for pastiche in pastiches])
     assert distances.argmin(0).tolist() == list(range(len(held_out)))
 

@@ -11,7 +11,7 @@ from allaprima.errors import UserError
 from allaprima.networks.files import load_network, write_network
 from allaprima.networks.multistyle import MultiStyle
 
-SMALL = {"name": "johnson", "width": 4, "blocks": 1, "grain": 0.1, "painting_grain": 0.05}
+SMALL = {"name": "johnson", "width": 4, "blocks": 1, "input_noise": 0.1, "painting_noise": 0.05}
 
 
 @pytest.fixture
@@ -41,6 +41,13 @@ def test_what_was_written_is_read_again(tmp_path, metadata):
         assert all(
             torch.equal(weight.half().float(), again.state_dict()[name]) for name, weight in each.state_dict().items()
         )
+
+
+def test_old_names_are_translated(written, metadata):
+    old = {"name": "johnson", "width": 4, "blocks": 1, "grain": 0.1, "painting_grain": 0.05}
+    settings = {"optimizer": {"average_decay": 0.9}}
+    _, told = load_network(written(network=old, settings=settings))
+    assert told == dataclasses.replace(metadata, settings={"optimizer": {"ema_decay": 0.9}})
 
 
 @pytest.mark.parametrize(

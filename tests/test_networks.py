@@ -26,7 +26,7 @@ def test_a_residual_block_in_painting_is_that_in_training_without_its_border():
     block, x = Residual(6, 4).double(), torch.randn(2, 6, 9, 12, dtype=torch.double)
     first, rectifier, (second, norm) = block.body
     inner = F.conv2d(F.pad(rectifier(first(x, False)), (1,) * 4), second.weight)[..., 1:-1, 1:-1]
-    assert torch.allclose(block(x, torus=False), x[..., 1:-1, 1:-1] + norm(inner))
+    assert torch.allclose(block(x, circular=False), x[..., 1:-1, 1:-1] + norm(inner))
 
 
 def test_width_and_depth_are_arguments():
@@ -47,27 +47,27 @@ def test_in_training_a_picture_ends_nowhere(network):
 
 def test_padding_from_the_opposite_side():
     x = torch.randn(2, 3, 8, 10, dtype=torch.double, requires_grad=True)
-    assert torch.equal(padded(x, 3, wrapped=True), F.pad(x, (3,) * 4, mode="circular"))
-    assert torch.autograd.gradcheck(lambda x: padded(x, 3, wrapped=True), x)
+    assert torch.equal(padded(x, 3, circular=True), F.pad(x, (3,) * 4, mode="circular"))
+    assert torch.autograd.gradcheck(lambda x: padded(x, 3, circular=True), x)
 
 
-def test_grain_keeps_even_places_from_coming_out_even():
+def test_input_noise_varies_even_places():
     even = torch.full((1, 3, 300, 64), 0.5)
     torch.manual_seed(0)
     smooth = Johnson(8, 1)
-    grainy = Johnson(8, 1, grain=0.1, painting_grain=0.05)
-    grainy.load_state_dict(smooth.state_dict())
-    plain, varied = (network(even, training=True)[..., 16:-16, 16:-16].std((2, 3)) for network in (smooth, grainy))
+    noisy = Johnson(8, 1, input_noise=0.1, painting_noise=0.05)
+    noisy.load_state_dict(smooth.state_dict())
+    plain, varied = (network(even, training=True)[..., 16:-16, 16:-16].std((2, 3)) for network in (smooth, noisy))
     assert (plain < 1e-4).all() and (varied > 1e-3).all()
-    assert torch.allclose((grainy.grain(even, training=True) - even).std(), torch.tensor(0.1), atol=0.005)
+    assert torch.allclose((noisy.input_noise(even, training=True) - even).std(), torch.tensor(0.1), atol=0.005)
 
 
-def test_grain_is_new_in_training_and_has_its_place_in_painting():
+def test_input_noise_is_new_in_training_and_fixed_in_painting():
     even = torch.full((1, 3, 300, 64), 0.5)
-    grain = Johnson(8, 1, grain=0.1, painting_grain=0.05).grain
-    assert not torch.allclose(grain(even, training=True), grain(even, training=True))
-    painted = grain(even, training=False)
-    assert torch.equal(grain(even, training=False), painted)
+    input_noise = Johnson(8, 1, input_noise=0.1, painting_noise=0.05).input_noise
+    assert not torch.allclose(input_noise(even, training=True), input_noise(even, training=True))
+    painted = input_noise(even, training=False)
+    assert torch.equal(input_noise(even, training=False), painted)
     assert torch.equal(painted[..., :44, :], painted[..., 256:, :])
     assert torch.allclose((painted - even).std(), torch.tensor(0.05), atol=0.0025)
 
@@ -109,7 +109,7 @@ def test_resize_convolution_is_doubling_then_a_3x3_convolution(size):
     block = ResizeConv(5, 7).double()
     x = torch.randn(2, 5, *size, dtype=torch.double)
     doubled = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
-    assert torch.allclose(block(x, torus=False), F.conv2d(doubled, block.weight), atol=1e-12)
+    assert torch.allclose(block(x, circular=False), F.conv2d(doubled, block.weight), atol=1e-12)
 
 
 @pytest.mark.parametrize("kernel", [3, 9])
@@ -117,7 +117,7 @@ def test_convolution_to_few_channels_is_a_convolution(kernel):
     block = FewChannelConv(5, 3, kernel).double()
     x = torch.randn(2, 5, 12, 10, dtype=torch.double)
     padded = F.pad(x, (kernel // 2,) * 4, mode="reflect")
-    assert torch.allclose(block(x, torus=False), F.conv2d(padded, block.weight, block.bias), atol=1e-12)
+    assert torch.allclose(block(x, circular=False), F.conv2d(padded, block.weight, block.bias), atol=1e-12)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

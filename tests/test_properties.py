@@ -24,14 +24,14 @@ from allaprima.commands.infer import InferSettings
 from allaprima.commands.optimize import OptimizeSettings
 from allaprima.commands.serve import ServeSettings
 from allaprima.commands.train import TrainSettings
-from allaprima.errors import ImageError, UserError
+from allaprima.errors import FileError, UserError
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import READ_FORMATS, open_upright
 from allaprima.networks.files import load_network
 
 from .conftest import settings
 
-SMALL = {"name": "johnson", "width": 2, "blocks": 1, "grain": 0.1, "painting_grain": 0.05}
+SMALL = {"name": "johnson", "width": 2, "blocks": 1, "input_noise": 0.1, "painting_noise": 0.05}
 COMMANDS = {
     "train": TrainSettings,
     "infer": InferSettings,
@@ -114,7 +114,7 @@ def test_damaged_picture_files(kind, mode, damage, cut):
     mode = "L" if (kind, mode) in (("JPEG", "P"), ("WEBP", "P")) else mode
     try:
         image = open_upright(io.BytesIO(damaged(picture_file(kind, mode), damage, cut)), name="it")
-    except ImageError as error:
+    except FileError as error:
         one_line(error)
     else:
         assert image.mode in ("RGB", "RGBA")

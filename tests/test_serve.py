@@ -18,7 +18,7 @@ from PIL import Image
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
-from allaprima.serving.lessons import train_watched
+from allaprima.serving.watched_training import train_watched
 
 pytest.importorskip("gradio")
 from gradio_client import Client, handle_file
@@ -28,7 +28,12 @@ from selenium.webdriver.support.ui import WebDriverWait
 (COFFEE,) = packaged_photos(["skimage/data/coffee.png"])
 CHOSEN = ("kandinsky", 1, 1.0, False)
 # The command, but that a minute of training has four steps.
-SERVE = "from allaprima.cli import run; from allaprima.serving import lessons; lessons.STEPS_A_MINUTE = 4; run('serve')"
+SERVE = """
+from allaprima.cli import run
+from allaprima.serving import watched_training
+watched_training.STEPS_A_MINUTE = 4
+run('serve')
+"""
 
 
 @contextlib.contextmanager
@@ -128,9 +133,9 @@ def test_many_at_once_are_all_served_and_one_bad_file_harms_nobody(client, tmp_p
 
 def test_training_is_watched_and_ends_with_a_network(tmp_path):
     Image.open(COFFEE).resize((96, 64)).save(tmp_path / "coffee.png")
-    lessons = list(train_watched(tmp_path / "coffee.png", 2, tmp_path))
-    assert all(lesson.network is None for lesson in lessons[:-1]) and lessons[-1].sheet.exists()
-    assert Stylizer.load(lessons[-1].network).metadata.style.name == "coffee"
+    reports = list(train_watched(tmp_path / "coffee.png", 2, tmp_path))
+    assert all(report.network is None for report in reports[:-1]) and reports[-1].sheet.exists()
+    assert Stylizer.load(reports[-1].network).metadata.style.name == "coffee"
 
 
 def test_training_ends_with_its_watcher_and_says_what_went_wrong(tmp_path):

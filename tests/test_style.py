@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from allaprima.commands.objective import load_objective
-from allaprima.errors import ImageError, UserError
+from allaprima.errors import FileError, UserError
 from allaprima.losses.gram import gram_matrix
 from allaprima.losses.style import bundled_style, painting_style, read_style
 from allaprima.media.bundled import bundled_names
@@ -127,7 +127,7 @@ def test_a_painting_on_the_web(vgg, caffe, address):
         ("missing.png", "cannot read missing.png"),
         ("~nobody-of-that-name/a.png", "cannot read ~nobody"),
     ):
-        with pytest.raises(ImageError, match=words) as caught:
+        with pytest.raises(FileError, match=words) as caught:
             painting_style(source, vgg, ["relu1_2"], [64])
         assert "\n" not in str(caught.value)
 
@@ -174,23 +174,23 @@ def endless():
 def test_a_download_has_an_end(endless, path, words, monkeypatch):
     monkeypatch.setattr("allaprima.media.files.DOWNLOAD_SECONDS", 1)
     monkeypatch.setattr("allaprima.media.files.LARGEST_PICTURE", 3 << 20)
-    with pytest.raises(ImageError, match=words):
+    with pytest.raises(FileError, match=words):
         fetch_picture(f"{endless}/{path}")
 
 
 def test_devices_and_pipes_are_no_pictures(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for source in ("/dev/zero", str(tmp_path / "pipe.png")):
-        with pytest.raises(ImageError, match="a device or a pipe"):
+        with pytest.raises(FileError, match="a device or a pipe"):
             fetch_picture(source)
-        with pytest.raises(ImageError, match="a device or a pipe"):
+        with pytest.raises(FileError, match="a device or a pipe"):
             read_picture(Path(source))
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr("allaprima.media.files.LARGEST_PICTURE", 1 << 20)
     (tmp_path / "large.png").write_bytes(bytes(2 << 20))
-    with pytest.raises(ImageError, match="more than 1 MB"):
+    with pytest.raises(FileError, match="more than 1 MB"):
         fetch_picture(str(tmp_path / "large.png"))
 
 

@@ -26,14 +26,14 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel
 
 from allaprima.commands import train as run
-from allaprima.data.module import LONGEST_FOLDER, Photographs
+from allaprima.data.module import LONGEST_FOLDER, PhotoDataModule
 from allaprima.data.photos import packaged_photos
 from allaprima.errors import UserError, typed
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import read_picture
-from allaprima.networks.blocks import Grain
+from allaprima.networks.blocks import InputNoise
 from allaprima.networks.files import load_network, write_network
-from allaprima.training.content_weight import LEAD, led_weight
+from allaprima.training.content_weight import GAIN, adjusted_weight
 from allaprima.training.initialization import initial_network
 from allaprima.training.module import moving_average, rate_share, step_seed
 from allaprima.training.runs import new_folder
@@ -55,7 +55,12 @@ def validation(folder):
 
 
 def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(tmp_path):
-    wider = ("network.width=16", "network.grain=0.02", "network.painting_grain=0.01", "optimizer.learning_rate=3e-3")
+    wider = (
+        "network.width=16",
+        "network.input_noise=0.02",
+        "network.painting_noise=0.01",
+        "optimizer.learning_rate=3e-3",
+    )
     wider = (*wider, "optimizer.decay_share=1", "loss.content_distance=null", "loss.content_weight=0.1")
     path = run.train(configuration(*SMALL, *wider, f"runs={tmp_path}", "trainer.max_steps=60", "trainer.val_every=15"))
     folder = path.parents[1]
@@ -71,7 +76,13 @@ def test_a_short_run_lowers_the_validation_objective_and_leaves_what_it_should(t
         metadata = json.loads(file.metadata()["allaprima"])
         assert all(file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
     assert metadata["init"] is None
-    assert metadata["network"] == {"name": "johnson", "width": 16, "blocks": 1, "grain": 0.02, "painting_grain": 0.01}
+    assert metadata["network"] == {
+        "name": "johnson",
+        "width": 16,
+        "blocks": 1,
+        "input_noise": 0.02,
+        "painting_noise": 0.01,
+    }
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     kept = load_file(path)
     assert all(torch.equal(value, checkpoint[f"averaged.module.{name}"].half()) for name, value in kept.items())
@@ -352,13 +363,13 @@ def test_a_run_can_begin_with_a_network_that_paints_already(tmp_path):
 
 def test_a_network_sees_the_same_noise_as_its_teacher_and_keeps_its_content_weight(tmp_path, monkeypatch):
     seen = []
-    noisy = Grain.forward
+    noisy = InputNoise.forward
 
     def watched(self, photos, training, corner):
         seen.append(noisy(self, photos, training, corner))
         return seen[-1]
 
-    monkeypatch.setattr(Grain, "forward", watched)
+    monkeypatch.setattr(InputNoise, "forward", watched)
     small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=1", "data.workers=0", "teacher=kandinsky")
     path = run.train(configuration(*small, "teacher_weight=1", "loss.content_distance=0.01"))
     mine, teachers = seen[:2]
@@ -387,14 +398,14 @@ def test_a_small_network_can_learn_what_a_larger_one_paints(tmp_path, held_out):
         "trainer.val_every=20",
         "teacher=kandinsky",
     )
-    lesson = load_network("kandinsky")[0](held_out)
+    taught = load_network("kandinsky")[0](held_out)
     distances = []
     for steps in (1, 80):
         settings = (f"runs={tmp_path}/{steps}", f"trainer.max_steps={steps}", "trainer.val_every=20")
         with torch.inference_mode(False):
             path = run.train(configuration(*small, *settings, "optimizer.learning_rate=5e-3"))
         network, metadata = load_network(path)
-        distances.append((network(held_out) - lesson).square().mean())
+        distances.append((network(held_out) - taught).square().mean())
     assert distances[1] < 0.5 * distances[0]
     assert metadata.teacher == "kandinsky"
     with pytest.raises(UserError, match="paints Composition VII: give a network of Udnie"):
@@ -427,7 +438,7 @@ def test_a_painting_of_the_base_network_begins_with_its_own_norms_another_with_t
     known = metadata.styles[0]
     arguments = metadata.network
     network, _ = initial_network(arguments, None, "auto", known)
-    base.network.grain = network.grain = None
+    base.network.input_noise = network.input_noise = None
     assert torch.allclose(network(photos), base(photos, known), atol=1e-5)
     network, _ = initial_network(arguments, None, "auto", "of nobody")
     mean = torch.stack([norms[0] for norms in base.norms.values()]).mean(0)
@@ -494,13 +505,13 @@ def test_several_paintings_share_one_network(tmp_path):
 def test_the_content_weight_is_led_to_the_content_distance():
     weight = 0.2
     for _ in range(100):
-        weight = led_weight(weight, mean=0.1 / weight, distance=0.8)  # the more it weighs, the less is lost
+        weight = adjusted_weight(weight, mean=0.1 / weight, distance=0.8)  # the more it weighs, the less is lost
     assert weight == pytest.approx(0.1 / 0.8, rel=0.01)
-    assert led_weight(0.2, 100.0, 0.8) == pytest.approx(0.2 * math.exp(LEAD))
-    assert led_weight(0.2, 0.0, 0.8) == pytest.approx(0.2 * math.exp(-LEAD))
+    assert adjusted_weight(0.2, 100.0, 0.8) == pytest.approx(0.2 * math.exp(GAIN))
+    assert adjusted_weight(0.2, 0.0, 0.8) == pytest.approx(0.2 * math.exp(-GAIN))
 
 
-@pytest.mark.parametrize(("distance", "weight"), [(0.01, 0.2 * math.exp(3 * LEAD)), (1000, 0.2 * math.exp(-3 * LEAD))])
+@pytest.mark.parametrize(("distance", "weight"), [(0.01, 0.2 * math.exp(3 * GAIN)), (1000, 0.2 * math.exp(-3 * GAIN))])
 def test_training_leads_the_content_weight(tmp_path, distance, weight):
     small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=3", "data.workers=0", f"loss.content_distance={distance}")
     metadata = load_network(run.train(configuration(*small)))[1]
@@ -576,7 +587,7 @@ def test_a_temporary_folder_that_processes_cannot_use_is_refused(tmp_path, monke
     for folder, workers, refused in ((longest + "x", 1, True), (longest + "x", 0, False), (longest, 1, False)):
         monkeypatch.setattr(tempfile, "tempdir", folder)
         with pytest.raises(UserError, match="TMPDIR") if refused else contextlib.nullcontext():
-            Photographs("leaves", None, **DATA | {"workers": workers})
+            PhotoDataModule("leaves", None, **DATA | {"workers": workers})
 
 
 def test_a_run_whose_photographs_never_come_ends(tmp_path):
@@ -608,7 +619,7 @@ MISTAKEN = (
     "trainer.devices=0",
     "trainer=gpu",
     "optimizer.learning_rate=fast",
-    "optimizer.average_decay=2",
+    "optimizer.ema_decay=2",
     "loss.tv_weight=nan",
     "loss.content_distance=far",
     "loss.content_distance=0",
@@ -625,7 +636,7 @@ MISTAKEN = (
     "data.batch_size=two",
     "data.size=8",
     "network.width=0",
-    "network.grain=much",
+    "network.input_noise=much",
     "network.hidden=0 network=realtime",
     "seed=4294967296",
 )

@@ -15,7 +15,7 @@ from allaprima.errors import UserError
 from allaprima.inference import clip as clips
 from allaprima.inference import live
 from allaprima.inference.smoothing import Smoothing
-from allaprima.inference.stream import DEPTH, ahead, behind
+from allaprima.inference.stream import DEPTH, prefetch, write_behind
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.camera import Camera
 from allaprima.media.video import Video
@@ -221,7 +221,7 @@ def test_frames_are_made_ahead_and_used_behind_but_no_more_than_so_many():
         gate.acquire()
         used.append(number)
 
-    for taken, _ in enumerate(behind(use, ahead(source())), 1):
+    for taken, _ in enumerate(write_behind(use, prefetch(source())), 1):
         assert len(made) <= taken + DEPTH + 1
         assert taken - len(used) <= DEPTH + 2
         gate.release()
@@ -234,9 +234,9 @@ def test_an_error_in_a_thread_comes_out():
         raise UserError("broken")
 
     with pytest.raises(UserError, match="broken"):
-        list(ahead(source()))
+        list(prefetch(source()))
     with pytest.raises(ZeroDivisionError):
-        list(behind(lambda number: 1 / number, [1, 0, 1]))
+        list(write_behind(lambda number: 1 / number, [1, 0, 1]))
 
 
 def moving(count, step=2, noise=20):

@@ -30,6 +30,11 @@ PLACES = (Path(__file__).parent, Path(__file__).parents[2])
 CONFIGS = next(place / "configs" for place in PLACES if (place / "configs").is_dir())
 
 
+RENAMED = {
+    "network.grain": "network.input_noise",
+    "network.painting_grain": "network.painting_noise",
+    "optimizer.average_decay": "optimizer.ema_decay",
+}
 NO_WORDS = ("null", "true", "false", "nan", "inf")  # as Hydra reads values
 
 
@@ -141,12 +146,14 @@ def explain(error: Exception, command: str) -> str:
     unknown = re.match(r"Could not override '([^']+)'", str(error))
     if not unknown:
         return str(error).partition("Config search path")[0]
+    if unknown[1] in RENAMED:
+        return f"{unknown[1]} is {RENAMED[unknown[1]]} now"
     nearest = nearest_setting(unknown[1], command)
     meant = f": did you mean {nearest}?" if nearest else f", as `{command} --help` shows"
     return f"there is no setting '{unknown[1]}'{meant}"
 
 
-class Unbroken:
+class PipeSafeStream:
     """A stream that goes on into nothing when its reader has gone away, as `head -1` does after a line."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -188,7 +195,7 @@ def run(command: str) -> None:
     with (
         mistakes_in_one_line(command),
         mock.patch.object(ArgumentParser, "error", refuse_option),
-        contextlib.redirect_stdout(Unbroken(sys.stdout)),
+        contextlib.redirect_stdout(PipeSafeStream(sys.stdout)),
     ):
         work()
 

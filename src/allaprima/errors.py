@@ -8,7 +8,7 @@ class UserError(Exception):
     """Raised with one line that says what is wrong and what to do. Commands print it and exit with status 2."""
 
 
-class ImageError(UserError):
+class FileError(UserError):
     """A file that is not there, not a picture, damaged, or cannot be written."""
 
 

@@ -18,8 +18,8 @@ from allaprima import networks
 from allaprima.benchmarks.baseline import baseline_johnson
 from allaprima.benchmarks.latency import latencies
 from allaprima.benchmarks.peak import matrix_peaks
+from allaprima.benchmarks.rounds import in_fresh_process, in_turn
 from allaprima.benchmarks.settings import VIDEO, InferBenchmark
-from allaprima.benchmarks.turns import apart, in_turn
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.errors import UserError
 from allaprima.hardware import keep_freed_memory
@@ -181,7 +181,7 @@ def benchmark_infer(settings: InferBenchmark) -> None:
     if not {"baseline"} < set(settings.contenders) <= set(CONTENDERS):
         raise UserError(f"contenders={settings.contenders}: give a list with baseline, of {', '.join(CONTENDERS)}")
     contenders = {name: functools.partial(measure, name) for name in settings.contenders if can_be_measured(name)}
-    peak = apart(matrix_peaks, settings)
+    peak = in_fresh_process(matrix_peaks, settings)
     rounds = in_turn(contenders, settings)
     reached = " and ".join(f"{number:.0f} GFLOP/s in {precision}" for precision, number in peak.items())
     print(f"{torch.get_num_threads()} threads, a matrix product reaches {reached}")

@@ -1,4 +1,4 @@
-"""How near the bundled networks come to their paintings, and how far they go from the photographs, by two judges."""
+"""How near the bundled networks come to their paintings, and how far they go from the photographs, by two metrics."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Distances(NamedTuple):
     layers: list[float]
 
 
-class Judge:
+class DistanceMetric:
     """A loss network of the papers with its layers: VGG-19, or VGG-16, which no bundled network was trained on.
 
     Args:
@@ -48,7 +48,7 @@ class Judge:
 
     @torch.no_grad()
     def __call__(self, pastiche: Tensor, photo: Tensor, style: Style, size: int) -> Distances:
-        """Judge a pastiche of a photograph, (1, 3, H, W) in [0, 1] both, by the painting as read at `size` pixels."""
+        """Compare a pastiche of a photograph, (1, 3, H, W) in [0, 1] both, by the painting as read at `size` pixels."""
         targets = style.targets(self.vgg.identity, self.layers, size)
         found = self.vgg(pastiche, [*self.layers, self.content])
         photographed = self.vgg(photo, [self.content])[self.content]
@@ -70,7 +70,7 @@ def single_networks() -> list[str]:
 
 @torch.no_grad()
 def benchmark_networks(settings: NetworksBenchmark) -> None:
-    """Print for every bundled network the distances of photographs and pastiches by both judges, in float32.
+    """Print for every bundled network the distances of photographs and pastiches by both metrics, in float32.
 
     Raises:
         UserError: `benchmark.photos` is no folder of photographs, one of them cannot be read, or a package is missing.
@@ -80,7 +80,7 @@ def benchmark_networks(settings: NetworksBenchmark) -> None:
     photos = [
         at_short_side(read_picture(path).image[None], benchmark.size) for path in held_out_photos(benchmark.photos)
     ]
-    judges = {depth: Judge(depth) for depth in (19, 16)}
+    metrics = {depth: DistanceMetric(depth) for depth in (19, 16)}
     print(f"{len(photos)} photographs, short side {benchmark.size}, paintings at {benchmark.style_size}")
     print(
         f"{'':40}{'VGG-19 style':>13}{'content':>9}{'of photo':>10}{'VGG-16 style':>14}{'content':>9}{'of photo':>10}"
@@ -90,9 +90,9 @@ def benchmark_networks(settings: NetworksBenchmark) -> None:
         style = bundled_style(metadata.style.name)
         pastiches = [network(photo) for photo in photos]
         columns = f"{name:40}"
-        for judge in judges.values():
+        for metric in metrics.values():
             size = benchmark.style_size
-            own = mean([judge(photo, photo, style, size) for photo in photos])
-            painted = mean([judge(*pair, style, size) for pair in zip(pastiches, photos, strict=True)])
+            own = mean([metric(photo, photo, style, size) for photo in photos])
+            painted = mean([metric(*pair, style, size) for pair in zip(pastiches, photos, strict=True)])
             columns += f"{painted.style:13.3f}{painted.content:9.2f}{painted.style / own.style:9.0%} "
         print(columns.rstrip(), flush=True)

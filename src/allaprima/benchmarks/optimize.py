@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from allaprima.benchmarks.baseline import baseline_descent
+from allaprima.benchmarks.rounds import in_turn
 from allaprima.benchmarks.settings import OptimizeBenchmark
-from allaprima.benchmarks.turns import in_turn
 from allaprima.commands.objective import fast_on_cpu, load_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.hardware import fastest_precision, keep_freed_memory
@@ -29,7 +29,7 @@ def exact_result(settings: OptimizeBenchmark) -> tuple[float, float]:
     """The same of this project's optimizer in float32, which tells its method from its number type."""
 
     def exact(loss: PerceptualLoss) -> PerceptualLoss:
-        loss.vgg.hasten("32-true")
+        loss.vgg.set_precision("32-true")
         return loss
 
     return our_result(settings, exact)

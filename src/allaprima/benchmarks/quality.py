@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from allaprima.benchmarks.baseline import baseline_johnson, baseline_step
 from allaprima.benchmarks.quality_settings import baseline_settings, our_settings, with_machine, write_settings
+from allaprima.benchmarks.rounds import in_fresh_process
 from allaprima.benchmarks.settings import QualityBenchmark
-from allaprima.benchmarks.turns import apart
 from allaprima.commands.objective import load_objective
 from allaprima.commands.train import train
-from allaprima.data.module import Photographs
+from allaprima.data.module import PhotoDataModule
 from allaprima.errors import UserError
 from allaprima.evaluation.figures import encoded, picture_table
 from allaprima.losses.perceptual import PerceptualLoss
@@ -83,7 +83,7 @@ class Curve:
         return self.state / "pastiches" / f"{point.step}.pt"
 
 
-class Jury:
+class Evaluator:
     """Judges a network by the objective on held-out photographs, in the middle of larger ones that it paints.
 
     The objective gains from frames at the borders: what a network does there does not count.
@@ -112,23 +112,23 @@ class Jury:
             return self.loss.between(pastiche, photo).total.item()
 
 
-class Referee(pl.Callback):
+class EvaluationCallback(pl.Callback):
     """Adds a point to the curve of this trainer at each of its validations, which its clock leaves out."""
 
-    def __init__(self, curve: Curve, jury: Jury) -> None:
-        self.curve, self.jury = curve, jury
+    def __init__(self, curve: Curve, evaluator: Evaluator) -> None:
+        self.curve, self.evaluator = curve, evaluator
 
     def on_validation_end(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
-        """Judge."""
+        """Evaluate the averaged network."""
         with trainer.precision_plugin.forward_context():
-            objectives, pastiches = self.jury(module.averaged)
+            objectives, pastiches = self.evaluator(module.ema)
         self.curve.add(Point(trainer.global_step, module.seconds, objectives), pastiches)
 
 
 def held_out(settings: QualityBenchmark, size: int) -> Tensor:
     """The validation squares, with their margin, of which `size` pixels a side are judged."""
     side = size + 2 * settings.benchmark.margin
-    return Photographs(seed=settings.seed, **settings.data.asdict() | {"validation_size": side}).validation
+    return PhotoDataModule(seed=settings.seed, **settings.data.asdict() | {"validation_size": side}).validation
 
 
 def middle(pictures: Tensor, margin: int) -> Tensor:
@@ -140,7 +140,7 @@ def baseline_curve(settings: QualityBenchmark) -> None:
     """Train with the baseline, or go on with it: float32, Adam at a constant rate, from random weights."""
     _, loss = load_objective(settings.loss, settings.style)
     benchmark = settings.benchmark
-    curve, jury = Curve(Path(benchmark.output) / FOLDERS[BASELINE], benchmark.sizes), Jury(settings, loss)
+    curve, evaluator = Curve(Path(benchmark.output) / FOLDERS[BASELINE], benchmark.sizes), Evaluator(settings, loss)
     state = curve.state / "last.ckpt"
     pl.seed_everything(settings.seed, verbose=False)
     network = baseline_johnson(settings.network.width, settings.network.blocks)
@@ -152,7 +152,7 @@ def baseline_curve(settings: QualityBenchmark) -> None:
         optimizer.load_state_dict(kept["optimizer"])
         step, seconds = kept["step"], kept["seconds"]
     batches = {"size": benchmark.size, "batch_size": benchmark.batch_size}
-    data = Photographs(seed=settings.seed, **settings.data.asdict() | batches)
+    data = PhotoDataModule(seed=settings.seed, **settings.data.asdict() | batches)
     loader = iter(data.batches(step, benchmark.baseline_steps))
     with tqdm(total=benchmark.baseline_steps, initial=step, desc=BASELINE, unit="step") as progress:
         while step < benchmark.baseline_steps:
@@ -162,7 +162,7 @@ def baseline_curve(settings: QualityBenchmark) -> None:
             step += 1
             progress.update()
             if step % benchmark.baseline_every == 0 or step == benchmark.baseline_steps:
-                objectives, pastiches = jury(network)
+                objectives, pastiches = evaluator(network)
                 curve.add(Point(step, seconds, objectives), pastiches)
                 kept = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
                 write_state(state, kept | {"step": step, "seconds": seconds})
@@ -175,7 +175,7 @@ def our_curve(settings: QualityBenchmark) -> None:
     begun = list((curve.state / style.name).glob(f"*/{LAST}"))
     training = settings.model_dump(exclude_unset=True, exclude={"benchmark"})
     training |= {"runs": str(curve.state), "resume": "last" if begun else None}
-    train(OmegaConf.create(training), [Referee(curve, Jury(settings, loss))])
+    train(OmegaConf.create(training), [EvaluationCallback(curve, Evaluator(settings, loss))])
 
 
 def benchmark_quality(settings: QualityBenchmark) -> None:
@@ -244,7 +244,7 @@ def measure(settings: QualityBenchmark, depends: Mapping[str, dict[str, Any]]) -
         if done[contender]:
             print(f"{contender}: as measured before, by {folder / FOLDERS[contender]}; delete that to measure again")
         else:
-            apart(train_it, settings)
+            in_fresh_process(train_it, settings)
 
 
 def speedup(goal: Point, ours: Sequence[Point], place: int) -> float:

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from allaprima.commands.settings import Settings, Side, Sides, Smooth, Text, Texts, Whole, most, rising
+from allaprima.commands.settings import Settings, Side, Sides, Smooth, Text, Texts, Whole, at_most, increasing
 from allaprima.commands.train import TrainSettings
 
 VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
-Rounds = Annotated[Whole, most(1000, "they would take months")]
+Rounds = Annotated[Whole, at_most(1000, "they would take months")]
 
 
 def multiple_of_4(side: int) -> int:
@@ -101,7 +101,7 @@ class QualityMeasurement(Settings):
     batch_size: Whole
     baseline_steps: Whole
     baseline_every: Whole
-    sizes: Annotated[list[Fourth], Field(min_length=1), AfterValidator(rising)]
+    sizes: Annotated[list[Fourth], Field(min_length=1), AfterValidator(increasing)]
     margin: Annotated[int, Field(ge=0, le=512, multiple_of=2)]
     output: Text
 

@@ -10,8 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 from allaprima.benchmarks.latency import latencies
+from allaprima.benchmarks.rounds import in_turn
 from allaprima.benchmarks.settings import TradeoffBenchmark
-from allaprima.benchmarks.turns import in_turn
 from allaprima.commands.objective import load_objective
 from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
 from allaprima.errors import UserError

@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from allaprima import networks
 from allaprima.benchmarks.baseline import baseline_johnson, baseline_step
 from allaprima.benchmarks.peak import matrix_peaks
+from allaprima.benchmarks.rounds import in_fresh_process, in_turn
 from allaprima.benchmarks.settings import TrainBenchmark
-from allaprima.benchmarks.turns import apart, in_turn
 from allaprima.commands.objective import load_objective
-from allaprima.data.module import Photographs
+from allaprima.data.module import PhotoDataModule
 from allaprima.errors import UserError
 from allaprima.hardware import fastest_precision, keep_freed_memory
 from allaprima.training.module import Optimizer, StyleTransfer
@@ -49,7 +49,7 @@ def baseline_steps(settings: TrainBenchmark) -> Measured:
     _, loss = load_objective(settings.loss, settings.style)
     network = baseline_johnson(settings.network.width, settings.network.blocks)
     optimizer = torch.optim.Adam(network.parameters(), settings.optimizer.learning_rate)
-    data = Photographs(seed=settings.seed, **settings.data.asdict())
+    data = PhotoDataModule(seed=settings.seed, **settings.data.asdict())
     moments = []
     for batch in data.batches(0, WARMUP + settings.benchmark.steps):
         baseline_step(network, loss, optimizer, batch.photos)
@@ -79,7 +79,7 @@ def trainer_steps(settings: TrainBenchmark) -> Measured:
         use_distributed_sampler=False,
         callbacks=[times],
     )
-    trainer.fit(module, datamodule=Photographs(seed=settings.seed, **settings.data.asdict()))
+    trainer.fit(module, datamodule=PhotoDataModule(seed=settings.seed, **settings.data.asdict()))
     return measured(times.moments)
 
 
@@ -108,7 +108,7 @@ def benchmark_train(settings: TrainBenchmark) -> None:
     """
     if settings.data.size % 4:
         raise UserError(f"data.size={settings.data.size}: the baseline needs a multiple of 4")
-    peaks = apart(matrix_peaks, settings)
+    peaks = in_fresh_process(matrix_peaks, settings)
     peak = peaks.get("bf16", peaks["f32"])
     results = in_turn({"baseline": baseline_steps, "this trainer": trainer_steps}, settings)
     rounds = {name: [statistics.median(each.seconds) for each in found] for name, found in results.items()}
@@ -121,7 +121,7 @@ def benchmark_train(settings: TrainBenchmark) -> None:
         median = statistics.median(seconds)
         print(f"{name:14}{median:8.2f}{min(seconds):9.2f}{max(seconds):9.2f}{data.batch_size / median:10.2f}", end="")
         print(f"{max(each.megabytes for each in results[name]):7.0f}")
-    limit = apart(step_cost, settings) / peak
+    limit = in_fresh_process(step_cost, settings) / peak
     print(f"at a matrix product's {peak:.0f} GFLOP/s a step's arithmetic takes {limit:.2f} s: ", end="")
     print(f"{limit / statistics.median(rounds['this trainer']):.0%} of the limit")
     ratios = [baseline / ours for baseline, ours in zip(*rounds.values(), strict=True)]

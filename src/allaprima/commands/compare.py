@@ -16,11 +16,11 @@ from tqdm import tqdm
 from allaprima.commands.groups import LossSettings, StyleSettings
 from allaprima.commands.objective import fast_on_cpu, load_objective
 from allaprima.commands.paths import chosen_network
-from allaprima.commands.settings import Seed, Settings, Sides, Text, Whole, once
+from allaprima.commands.settings import Seed, Settings, Sides, Text, Whole, unique
 from allaprima.data.photos import held_out_photos, readable
 from allaprima.errors import UserError
-from allaprima.evaluation.comparison import Race, by_size, median_equivalent, median_gain, race
-from allaprima.evaluation.report import Evidence, write_page, write_sheet
+from allaprima.evaluation.comparison import PhotoComparison, by_size, compare_on_photo, median_equivalent, median_gain
+from allaprima.evaluation.report import Report, write_report, write_sheet
 from allaprima.hardware import keep_freed_memory
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.gram import gram_matrix
@@ -30,7 +30,7 @@ from allaprima.media.bundled import bundled_names
 from allaprima.media.painting import Painting
 from allaprima.networks.files import network_path, write_network
 from allaprima.networks.metadata import Metadata
-from allaprima.optimization.image import Iteration, Watch, optimize
+from allaprima.optimization.image import Iteration, OnIteration, optimize
 
 SHOWN = (50, 100, 500)
 DELTAS_AFTER = 100  # iterations
@@ -45,7 +45,7 @@ class CompareSettings(Settings):
     rivals: list[Text]
     photos: Text | None
     sizes: Sides
-    starts: Annotated[list[Literal["noise", "photo"]], Field(min_length=1), AfterValidator(once)]
+    starts: Annotated[list[Literal["noise", "photo"]], Field(min_length=1), AfterValidator(unique)]
     iterations: Whole
     output: Text
     record: bool
@@ -73,40 +73,40 @@ def compare(config: DictConfig) -> Path:
     photos = readable(photographs(settings.photos, folder))
     style, loss = network_objective(network.metadata, settings.style.image)
     shown = [number for number in SHOWN if number < settings.iterations] + [settings.iterations]
-    races, deltas = run_races(settings, photos, networks, loss, shown)
-    print_numbers(settings, races)
-    evidence = Evidence(style, network.metadata, network.engine, races, shown, deltas, grams_of(races[0], loss))
+    comparisons, deltas = compare_all(settings, photos, networks, loss, shown)
+    print_numbers(settings, comparisons)
+    report = Report(style, network.metadata, network.engine, comparisons, shown, deltas, grams_of(comparisons[0], loss))
     page, sheet = folder / f"{name}.html", folder / f"{name}.png"
-    write_page(page, evidence)
-    write_sheet(sheet, evidence)
+    write_report(page, report)
+    write_sheet(sheet, report)
     print(f"the page is {page}, the sheet {sheet}")
-    if settings.record and len(races) < len(settings.sizes) * len(photos):
+    if settings.record and len(comparisons) < len(settings.sizes) * len(photos):
         print(f"not recorded in {path}, since it is not the whole comparison")
     elif settings.record:
-        record(path, network, races, settings.starts, settings.iterations)
-    smallest = next(iter(by_size(races).values()))
+        record(path, network, comparisons, settings.starts, settings.iterations)
+    smallest = next(iter(by_size(comparisons).values()))
     print(f"equivalent iterations {median_equivalent(smallest, name, settings.starts[0])[0]:g}")
     return page
 
 
-def run_races(
+def compare_all(
     settings: CompareSettings,
     photos: Sequence[Path],
     networks: Mapping[str, Stylizer],
     loss: PerceptualLoss,
     shown: Sequence[int],
-) -> tuple[list[Race], dict[str, torch.Tensor]]:
+) -> tuple[list[PhotoComparison], dict[str, torch.Tensor]]:
     """Every photograph at every size, and the pictures of `deltas_of`; interrupted, those that were finished.
 
     Raises:
         UserError: interrupted before the first was finished.
     """
-    races, deltas = [], {}
+    comparisons, deltas = [], {}
     total = len(settings.sizes) * len(photos) * len(settings.starts) * (1 + settings.iterations)
     total += 2 * (1 + min(DELTAS_AFTER, settings.iterations))
     with tqdm(total=total, unit="iteration", smoothing=0) as progress:
 
-        def watch(_: Iteration) -> None:
+        def on_iteration(_: Iteration) -> None:
             progress.update()
 
         try:
@@ -114,21 +114,27 @@ def run_races(
                 progress.set_description(f"{photo.stem}, {size} pixels")
                 noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(settings.seed))
                 starts = {start: noise if start == "noise" else None for start in settings.starts}
-                races.append(race(photo, size, networks, loss, starts, settings.iterations, shown, watch))
-                deltas = deltas or deltas_of(races[0], next(iter(networks)), loss, settings.iterations, watch)
+                comparisons.append(
+                    compare_on_photo(photo, size, networks, loss, starts, settings.iterations, shown, on_iteration)
+                )
+                deltas = deltas or deltas_of(
+                    comparisons[0], next(iter(networks)), loss, settings.iterations, on_iteration
+                )
         except KeyboardInterrupt:
             if not deltas:
                 raise UserError("interrupted before the first photograph was finished: nothing is written") from None
-            progress.write(f"interrupted: {len(races)} of {len(settings.sizes) * len(photos)} are on the page")
-    return races, deltas
+            progress.write(f"interrupted: {len(comparisons)} of {len(settings.sizes) * len(photos)} are on the page")
+    return comparisons, deltas
 
 
-def record(path: Path, network: Stylizer, races: Sequence[Race], starts: Sequence[str], iterations: int) -> None:
+def record(
+    path: Path, network: Stylizer, comparisons: Sequence[PhotoComparison], starts: Sequence[str], iterations: int
+) -> None:
     """Write its equivalent iterations into a network's file, by size and start."""
     numbers = {
         str(size): {start: median_equivalent(of_size, path.stem, start)[0] for start in starts}
         | {"of": iterations, "photographs": len(of_size)}
-        for size, of_size in by_size(races).items()
+        for size, of_size in by_size(comparisons).items()
     }
     recorded = network.metadata.equivalent_iterations | numbers
     write_network(path, network.network, dataclasses.replace(network.metadata, equivalent_iterations=recorded))
@@ -187,21 +193,25 @@ def rivals(paths: list[str], name: str, painting: Painting) -> dict[str, Stylize
     return found
 
 
-def deltas_of(race: Race, network: str, loss: PerceptualLoss, iterations: int, watch: Watch) -> dict[str, torch.Tensor]:
+def deltas_of(
+    comparison: PhotoComparison, network: str, loss: PerceptualLoss, iterations: int, on_iteration: OnIteration
+) -> dict[str, torch.Tensor]:
     """Pictures for a look at total variation: photograph, pastiche, and the optimizer's with and without that term."""
     without = copy.copy(loss)
     without.tv_weight = 0.0
-    pictures = {"photograph": race.photo, f"pastiche ({network})": race.networks[network].picture}
+    pictures = {"photograph": comparison.photo, f"pastiche ({network})": comparison.networks[network].picture}
     for name, objective in (("optimizer", loss), ("optimizer without total variation", without)):
         steps = min(DELTAS_AFTER, iterations)
-        pictures[name] = optimize(objective, race.photo, race.photo, steps, "lbfgs", watch).picture
+        pictures[name] = optimize(objective, comparison.photo, comparison.photo, steps, "lbfgs", on_iteration).picture
     return pictures
 
 
 @torch.no_grad()
-def grams_of(race: Race, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tensor]]:
+def grams_of(comparison: PhotoComparison, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tensor]]:
     """Gram matrices by layer of painting, photograph and each network's pastiche, (C, C) over H W."""
-    pictures = {"photograph": race.photo} | {name: painted.picture for name, painted in race.networks.items()}
+    pictures = {"photograph": comparison.photo} | {
+        name: painted.picture for name, painted in comparison.networks.items()
+    }
     layers = {layer: {"painting": loss.get_buffer(f"gram_{layer}")} for layer in loss.style_layers}
     for name, picture in pictures.items():
         features = loss.vgg(picture, loss.style_layers)
@@ -210,14 +220,16 @@ def grams_of(race: Race, loss: PerceptualLoss) -> dict[str, dict[str, torch.Tens
     return layers
 
 
-def print_numbers(settings: CompareSettings, races: list[Race]) -> None:
+def print_numbers(settings: CompareSettings, comparisons: list[PhotoComparison]) -> None:
     """Print the equivalent iterations of each network, and what it gains on the photograph itself."""
     print(f"{'equivalent iterations':36}{'size':>6}{'start':>8}{'median':>8}{'range':>12}")
-    for network in races[0].networks:
-        for size, of_size in by_size(races).items():
+    for network in comparisons[0].networks:
+        for size, of_size in by_size(comparisons).items():
             for start in settings.starts:
                 median, least, most = median_equivalent(of_size, network, start)
                 print(f"{network:36}{size:6}{start:>8}{median:8g}{f'{least} to {most}':>12}")
             gain = median_gain(of_size, network)
             print(f"{network:36}{size:6}: the photograph's own objective is {gain:.2f} times the network's")
-    print(f"{settings.iterations} stands for as many or more; {len(by_size(races)[settings.sizes[0]])} photographs")
+    print(
+        f"{settings.iterations} stands for as many or more; {len(by_size(comparisons)[settings.sizes[0]])} photographs"
+    )

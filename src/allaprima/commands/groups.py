@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from allaprima.commands.settings import Depth, Number, Settings, Share, Side, Text, Texts, Whole, Words, most, one_of
+from allaprima.commands.settings import Depth, Number, Settings, Share, Side, Text, Texts, Whole, Words, at_most, one_of
 from allaprima.data.sources import SOURCES
 from allaprima.losses.perceptual import OBJECTIVES
 from allaprima.media.painting import file_name
@@ -51,11 +51,11 @@ class NetworkSettings(Settings):
     """The group `network`."""
 
     name: Annotated[Text, one_of(NETWORKS)]
-    width: Annotated[Whole, most(1024, "a step would take minutes")]
-    blocks: Annotated[int, Field(ge=0), most(256, "a step would take minutes")]
-    hidden: Annotated[Whole, most(1024, "a step would take minutes")] | None = None
-    grain: Share
-    painting_grain: Share
+    width: Annotated[Whole, at_most(1024, "a step would take minutes")]
+    blocks: Annotated[int, Field(ge=0), at_most(256, "a step would take minutes")]
+    hidden: Annotated[Whole, at_most(1024, "a step would take minutes")] | None = None
+    input_noise: Share
+    painting_noise: Share
 
 
 class DataSettings(Settings):
@@ -68,7 +68,7 @@ class DataSettings(Settings):
     validation_size: Side
     validation_photos: Whole
     batch_size: Whole
-    workers: Annotated[int, Field(ge=0), most(256, "each is a process")]
+    workers: Annotated[int, Field(ge=0), at_most(256, "each is a process")]
 
     @model_validator(mode="after")
     def check_step(self) -> Self:
@@ -107,4 +107,4 @@ class OptimizerSettings(Settings):
     learning_rate: Number
     warmup_steps: Annotated[int, Field(ge=0, le=2**31 - 1)]
     decay_share: Share
-    average_decay: Share
+    ema_decay: Share

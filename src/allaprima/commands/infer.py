@@ -28,7 +28,7 @@ from allaprima.commands.paths import (
     recorded_file,
 )
 from allaprima.commands.settings import Settings, Share, Smooth, Text, Whole, Words, listed
-from allaprima.errors import ImageError, UserError
+from allaprima.errors import FileError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import MANY, engine_for, faster_note
@@ -139,7 +139,7 @@ def paint_all(
     """Paint each input to its output; what was painted, and inputs that could not be.
 
     Raises:
-        ImageError: the only input could not be painted, or a folder cannot be written to.
+        FileError: the only input could not be painted, or a folder cannot be written to.
     """
     if len(inputs) > 1:
         for folder in {output.parent for output in outputs}:
@@ -153,7 +153,7 @@ def paint_all(
                     pixels = paint_clip(stylizer, source, output, settings.smooth, settings.options())
                 else:
                     pixels = paint_picture(stylizer, source, output, settings)
-        except ImageError as error:
+        except FileError as error:
             if len(inputs) == 1:
                 raise
             tqdm.write(f"passed over: {error}", file=sys.stderr)
@@ -170,13 +170,13 @@ def paint_all(
 
 @contextlib.contextmanager
 def enough_memory(source: Path) -> Iterator[None]:
-    """Raises ImageError, as for any file that cannot be painted, where the memory is too small for it."""
+    """Raises FileError, as for any file that cannot be painted, where the memory is too small for it."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):  # PyTorch has no kind of its own for it
             raise
-        raise ImageError(f"{source} is too large for the memory: give a smaller size=, as size=1024") from error
+        raise FileError(f"{source} is too large for the memory: give a smaller size=, as size=1024") from error
 
 
 def tell(
@@ -228,7 +228,7 @@ def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: Infer
     """Paint one picture file as `Stylizer` does; how many pixels it has.
 
     Raises:
-        ImageError: it cannot be read or written, or is too large for the memory.
+        FileError: it cannot be read or written, or is too large for the memory.
     """
     image = read_standard_input() if photo == STANDARD else open_upright(photo)
     painted = stylizer(image, **settings.options())
@@ -240,10 +240,10 @@ def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: Infer
 
 
 def read_standard_input() -> Image.Image:
-    """The picture on standard input. Raises ImageError if there is none."""
+    """The picture on standard input. Raises FileError if there is none."""
     content = sys.stdin.buffer.read(LARGEST_PICTURE + 1)
     if len(content) > LARGEST_PICTURE:
-        raise ImageError(f"standard input has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
+        raise FileError(f"standard input has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
     return open_upright(io.BytesIO(content), name="standard input")
 
 

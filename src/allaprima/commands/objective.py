@@ -38,7 +38,7 @@ def load_objectives(
         bundled.check_read_with(f"{Path(loss.weights).name}-vgg{loss.depth}")  # before a download
     vgg = VGG(vgg_weights.load(loss.weights, loss.depth), [*content_layers, *style_layers])
     style = bundled or painting_style(painting.image, vgg, style_layers, sizes)
-    return style, [towards(style, size, vgg, loss) for size in sizes]
+    return style, [objective_for(style, size, vgg, loss) for size in sizes]
 
 
 def load_several(loss: LossSettings, names: Sequence[str], size: int) -> tuple[list[Style], list[PerceptualLoss]]:
@@ -50,7 +50,7 @@ def load_several(loss: LossSettings, names: Sequence[str], size: int) -> tuple[l
     content_layers, style_layers = objective_layers(loss)
     styles = [bundled_style(name) for name in names]
     vgg = VGG(vgg_weights.load(loss.weights, loss.depth), [*content_layers, *style_layers])
-    return styles, [towards(style, size, vgg, loss) for style in styles]
+    return styles, [objective_for(style, size, vgg, loss) for style in styles]
 
 
 def objective_layers(loss: LossSettings) -> tuple[list[str], list[str]]:
@@ -64,7 +64,7 @@ def objective_layers(loss: LossSettings) -> tuple[list[str], list[str]]:
     return content, style if loss.style_weight else []
 
 
-def towards(style: Style, size: int, vgg: VGG, loss: LossSettings) -> PerceptualLoss:
+def objective_for(style: Style, size: int, vgg: VGG, loss: LossSettings) -> PerceptualLoss:
     """The objective towards a painting as read at `size`. Raises UserError if it was not read with that network."""
     content_layers, style_layers = objective_layers(loss)
     grams = style.targets(vgg.identity, style_layers, size) if style_layers else {}
@@ -75,5 +75,5 @@ def towards(style: Style, size: int, vgg: VGG, loss: LossSettings) -> Perceptual
 
 def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:
     """Give an objective's loss network the number type and layout that are fastest here, and return the objective."""
-    loss.vgg.hasten(fastest_precision("cpu"))
+    loss.vgg.set_precision(fastest_precision("cpu"))
     return loss

@@ -99,13 +99,13 @@ def descend(
     """Optimize with a progress bar until done, interrupted, or the objective is NaN, which is returned."""
     with tqdm(total=len(losses) * settings.iterations, unit="iteration") as progress:
 
-        def watch(iteration: Iteration) -> None:
+        def on_iteration(iteration: Iteration) -> None:
             progress.update(min(1, iteration.number))
             progress.set_postfix({term: f"{value:.4g}" for term, value in iteration.terms._asdict().items()})
             record(iteration)
 
         try:
-            coarse_to_fine(losses, settings.scales, photo, start, settings.iterations, settings.method, watch)
+            coarse_to_fine(losses, settings.scales, photo, start, settings.iterations, settings.method, on_iteration)
             if progress.n < progress.total:
                 progress.write("ended early: no step lowers the objective any more")
         except KeyboardInterrupt:
@@ -164,7 +164,7 @@ def weighted(settings: OptimizeSettings) -> LossSettings:
 
 
 def first_picture(init: str, photo: Tensor) -> Tensor:
-    """What the optimizer begins with, (1, 3, h, w) in [0, 1]. Raises ImageError if it cannot be read."""
+    """What the optimizer begins with, (1, 3, h, w) in [0, 1]. Raises FileError if it cannot be read."""
     if init == "photo":
         return photo
     if init == "noise":

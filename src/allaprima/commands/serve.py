@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from pydantic import Field
 
-from allaprima.commands.settings import Settings, Text, Whole, most
+from allaprima.commands.settings import Settings, Text, Whole, at_most
 from allaprima.errors import UserError
 from allaprima.hardware import keep_freed_memory
 from allaprima.inference.engines import not_installed
@@ -23,8 +23,8 @@ class ServeSettings(Settings):
 
     host: Text
     port: Annotated[int, Field(ge=1, le=65535)]
-    megabytes: Annotated[Whole, most(500, "no photograph is larger")]
-    megapixels: Annotated[Whole, most(178, "Pillow reads no more")]
+    megabytes: Annotated[Whole, at_most(500, "no photograph is larger")]
+    megapixels: Annotated[Whole, at_most(178, "Pillow reads no more")]
     train: bool
 
 

@@ -26,7 +26,7 @@ def one_of(table: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def most(limit: float, reason: str) -> AfterValidator:
+def at_most(limit: float, reason: str) -> AfterValidator:
     """A number up to a limit that has a reason."""
 
     def check(number: float) -> float:
@@ -37,14 +37,14 @@ def most(limit: float, reason: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def rising(sides: list[int]) -> list[int]:
+def increasing(sides: list[int]) -> list[int]:
     """The sides themselves. Raises ValueError unless each is larger than the one before."""
     if sides != sorted(set(sides)):
         raise ValueError("give sides in pixels, rising, [256,512]")
     return sides
 
 
-def once(names: list[str]) -> list[str]:
+def unique(names: list[str]) -> list[str]:
     """The names themselves. Raises ValueError where one comes twice."""
     if len(set(names)) < len(names):
         raise ValueError("name each once")
@@ -69,8 +69,8 @@ Number = Annotated[float, Field(ge=0, le=1e30)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Smooth = Annotated[float, Field(ge=0, le=0.95)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-Side = Annotated[int, Field(ge=SMALLEST_SIDE), most(8192, "a loss network of a larger picture fits into no memory")]
-Sides = Annotated[list[Side], Field(min_length=1), AfterValidator(rising)]
+Side = Annotated[int, Field(ge=SMALLEST_SIDE), at_most(8192, "a loss network of a larger picture fits into no memory")]
+Sides = Annotated[list[Side], Field(min_length=1), AfterValidator(increasing)]
 Depth = Literal[16, 19]
 
 

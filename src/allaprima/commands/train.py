@@ -27,8 +27,8 @@ from allaprima.commands.groups import (
     TrainerSettings,
 )
 from allaprima.commands.objective import load_objective, load_several
-from allaprima.commands.settings import Number, Seed, Settings, Text, Texts, once
-from allaprima.data.module import Photographs
+from allaprima.commands.settings import Number, Seed, Settings, Text, Texts, unique
+from allaprima.data.module import PhotoDataModule
 from allaprima.errors import UserError, typed
 from allaprima.hardware import fastest_precision, keep_freed_memory
 from allaprima.losses.perceptual import PerceptualLoss
@@ -53,7 +53,7 @@ class TrainSettings(Settings):
     logger: LoggerSettings
     optimizer: OptimizerSettings
     seed: Seed
-    styles: Annotated[Texts, AfterValidator(once)] | None
+    styles: Annotated[Texts, AfterValidator(unique)] | None
     init: Text
     teacher: Text | None
     teacher_weight: Number | None
@@ -98,7 +98,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     pl.seed_everything(settings.seed, verbose=False)
     style, losses = training_objectives(settings)
     teacher = teacher_of(settings, style, losses) if settings.teacher else None
-    data = Photographs(seed=settings.seed, **settings.data.asdict())
+    data = PhotoDataModule(seed=settings.seed, **settings.data.asdict())
     metadata, shared = described(settings, style, losses), comparable_settings(settings, teacher, data)
     runs = Path(settings.runs)
     checkpoint = find_checkpoint(settings.resume, runs, metadata, shared)
@@ -157,7 +157,7 @@ def teacher_of(settings: TrainSettings, style: Style, losses: Mapping[str, Perce
     return Teacher(network, settings.teacher_weight)
 
 
-def comparable_settings(settings: TrainSettings, teacher: Teacher | None, data: Photographs) -> dict[str, Any]:
+def comparable_settings(settings: TrainSettings, teacher: Teacher | None, data: PhotoDataModule) -> dict[str, Any]:
     """What else a run must have in common with the one that it resumes."""
     return {
         "data": settings.data.asdict(),
@@ -182,7 +182,12 @@ def beginning(ancestor: dict[str, Any] | None) -> str:
 
 
 def fit(
-    trainer: pl.Trainer, module: StyleTransfer, data: Photographs, checkpoint: Path | None, folder: Path, val_every: int
+    trainer: pl.Trainer,
+    module: StyleTransfer,
+    data: PhotoDataModule,
+    checkpoint: Path | None,
+    folder: Path,
+    val_every: int,
 ) -> None:
     """Train to the last step and validate there; on Ctrl-C say how to go on, and exit with status 130."""
     try:
@@ -192,7 +197,7 @@ def fit(
             trainer.validate(module, datamodule=data, verbose=False)
             trainer.save_checkpoint(folder / LAST)
     except (Exception, SystemExit) as error:  # which is Lightning's answer to Ctrl-C
-        end_workers()
+        kill_workers()
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader"):
             told = str(error).splitlines()[0]
             raise UserError(f"photographs do not come: {told}; data.workers=0 does without processes") from error
@@ -205,10 +210,10 @@ def fit(
         sys.exit(130)
 
 
-def end_workers() -> None:
+def kill_workers() -> None:
     """End the processes that prepare photographs, for which the end of this one would wait.
 
-    They leave SIGTERM to this process, see `leave_signals`, and are not told to end where Ctrl-C came as they were.
+    They leave SIGTERM to this process, see `ignore_signals`, and are not told to end where Ctrl-C came as they were.
     """
     with contextlib.suppress(ValueError):  # outside the main thread, where no signal is answered
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to which PyTorch's answer is an error

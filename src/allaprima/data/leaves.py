@@ -109,8 +109,8 @@ def _shade(rng: Generator, color: np.ndarray, surface: np.ndarray) -> np.ndarray
     texture, slope_x, slope_y = np.moveaxis(surface, 2, 0)
     x = np.linspace(-1, 1, size, dtype=np.float32)
     shading = (slope_x - 0.5) * x + (slope_y - 0.5) * x[:, None]
-    grain = sum(_smooth_noise(rng, size, cells) / cells**0.5 for cells in (size, size // 2, size // 4, size // 8))
-    light = 1 + 0.6 * shading + 0.15 * _smooth_noise(rng, size, 4) + 0.6 * texture * grain
+    noise = sum(_smooth_noise(rng, size, cells) / cells**0.5 for cells in (size, size // 2, size // 4, size // 8))
+    light = 1 + 0.6 * shading + 0.15 * _smooth_noise(rng, size, 4) + 0.6 * texture * noise
     return np.clip(color * np.clip(light, 0.1, 2)[..., None], 0, 1)
 
 

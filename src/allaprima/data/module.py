@@ -22,7 +22,7 @@ LONGEST_FOLDER = 75
 WAIT_SECONDS = 600  # for a photograph: a process that can pass nothing on does not say so
 
 
-class Photographs(pl.LightningDataModule):
+class PhotoDataModule(pl.LightningDataModule):
     """Training samples in the order of their numbers, and the validation squares.
 
     Args:
@@ -85,7 +85,7 @@ class Photographs(pl.LightningDataModule):
             num_workers=self.workers,
             prefetch_factor=prefetch,
             timeout=WAIT_SECONDS if self.workers else 0,
-            worker_init_fn=leave_signals,
+            worker_init_fn=ignore_signals,
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor]]:
@@ -100,7 +100,7 @@ def check_temporary_folder() -> None:
         raise UserError(f"TMPDIR={folder} is too long a path for the sockets in it: set TMPDIR=/tmp, or data.workers=0")
 
 
-def leave_signals(_: int) -> None:
+def ignore_signals(_: int) -> None:
     """Let the process that trains answer Ctrl-C and SIGTERM, which reach its whole group, and end this one."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)

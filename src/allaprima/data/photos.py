@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from allaprima.data.leaves import draw_leaves
-from allaprima.errors import ImageError, UserError
+from allaprima.errors import FileError, UserError
 from allaprima.media.images import READ_SUFFIXES, open_upright, to_tensor
 
 # Photographs that come with scikit-image and scikit-learn. What is validated on is never trained on.
@@ -77,7 +77,7 @@ def check_readable(photos: Sequence[Path]) -> None:
     for path in photos[:MOST_SKIPS]:
         try:
             open_upright(path)
-        except ImageError:
+        except FileError:
             continue
         return
     raise UserError(f"none of the first {len(photos[:MOST_SKIPS])} photographs can be read, {photos[0]} among them")
@@ -89,7 +89,7 @@ def readable(photos: Sequence[Path]) -> list[Path]:
     for photo in photos:
         try:
             open_upright(photo)
-        except ImageError as error:
+        except FileError as error:
             print(f"passed over: {error}", file=sys.stderr)
         else:
             found.append(photo)
@@ -137,7 +137,7 @@ class TrainingSamples(Dataset):
         self.photos, self.leaves_share, self.size, self.seed = photos, leaves_share, size, seed
 
     def __getitem__(self, index: int) -> Batch:
-        """A sample. Raises ImageError where there are no photographs to be read."""
+        """A sample. Raises FileError where there are no photographs to be read."""
         rng = np.random.default_rng((self.seed, index))
         if rng.random() < self.leaves_share:
             return Batch(to_tensor(draw_leaves(rng, self.size)), 0)
@@ -146,11 +146,11 @@ class TrainingSamples(Dataset):
         for skipped in range(MOST_SKIPS):
             try:
                 photo = open_upright(path, shortest=2 * self.size).convert("RGB")
-            except ImageError:
+            except FileError:
                 path = self.photos[rng.integers(len(self.photos))]
                 continue
             return Batch(to_tensor(random_square(rng, photo, self.size)), skipped)
-        raise ImageError(f"{MOST_SKIPS} photographs in a row could not be read, {path} the last of them")
+        raise FileError(f"{MOST_SKIPS} photographs in a row could not be read, {path} the last of them")
 
 
 class StepBatches(Sampler[list[int]]):
@@ -186,7 +186,7 @@ def validation_squares(photos: Sequence[Path], size: int) -> Tensor:
     for path in photos:
         try:
             photo = open_upright(path, shortest=size).convert("RGB")
-        except ImageError:
+        except FileError:
             continue
         squares.append(to_tensor(ImageOps.fit(photo, (size, size), Image.Resampling.BICUBIC)))
     if not squares:

@@ -15,14 +15,14 @@ from torch import Tensor
 from allaprima.data.photos import validation_squares
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.perceptual import PerceptualLoss, Terms
-from allaprima.optimization.image import Iteration, Watch, optimize
+from allaprima.optimization.image import Iteration, OnIteration, optimize
 
 # Passes of a network over one photograph, of which the median counts.
 PASSES = 5
 
 
 @dataclass
-class Descent:
+class OptimizerRun:
     """What the optimizer reached, by iteration, of so many allowed; 0 is its start."""
 
     allowed: int
@@ -32,7 +32,7 @@ class Descent:
 
 
 @dataclass
-class Painted:
+class NetworkResult:
     """What a network reached in one pass: (1, 3, H, W) in [0, 1], the objective's terms, the pass's seconds."""
 
     picture: Tensor
@@ -41,41 +41,45 @@ class Painted:
 
 
 @dataclass
-class Race:
+class PhotoComparison:
     """One photograph at one size: its own objective, the networks by name, the optimizer by start."""
 
     name: str
     size: int
     photo: Tensor
     own: Terms
-    networks: dict[str, Painted]
-    optimizer: dict[str, Descent]
+    networks: dict[str, NetworkResult]
+    optimizer: dict[str, OptimizerRun]
 
 
-def by_size(races: Sequence[Race]) -> dict[int, list[Race]]:
-    """Races by the size of their photographs, the smallest first."""
-    sizes = sorted({race.size for race in races})
-    return {size: [race for race in races if race.size == size] for size in sizes}
+def by_size(comparisons: Sequence[PhotoComparison]) -> dict[int, list[PhotoComparison]]:
+    """Comparisons by the size of their photographs, the smallest first."""
+    sizes = sorted({comparison.size for comparison in comparisons})
+    return {size: [comparison for comparison in comparisons if comparison.size == size] for size in sizes}
 
 
-def equivalent_iterations(painted: Painted, descent: Descent) -> int:
+def equivalent_iterations(painted: NetworkResult, optimizer_run: OptimizerRun) -> int:
     """Iterations after which the optimizer is as good as the network; all it was allowed if it never is."""
-    overtaken = (number for number, terms in enumerate(descent.terms) if terms.total <= painted.terms.total)
-    return next(overtaken, descent.allowed)
+    overtaken = (number for number, terms in enumerate(optimizer_run.terms) if terms.total <= painted.terms.total)
+    return next(overtaken, optimizer_run.allowed)
 
 
-def median_equivalent(races: Sequence[Race], network: str, start: str) -> tuple[float, int, int]:
-    """Median, least and most over races of a network's equivalent iterations."""
-    values = [equivalent_iterations(race.networks[network], race.optimizer[start]) for race in races]
+def median_equivalent(comparisons: Sequence[PhotoComparison], network: str, start: str) -> tuple[float, int, int]:
+    """Median, least and most over comparisons of a network's equivalent iterations."""
+    values = [
+        equivalent_iterations(comparison.networks[network], comparison.optimizer[start]) for comparison in comparisons
+    ]
     return statistics.median(values), min(values), max(values)
 
 
-def median_gain(races: Sequence[Race], network: str) -> float:
-    """Median over races of the photograph's own objective over a network's."""
-    return statistics.median(race.own.total / race.networks[network].terms.total for race in races)
+def median_gain(comparisons: Sequence[PhotoComparison], network: str) -> float:
+    """Median over comparisons of the photograph's own objective over a network's."""
+    return statistics.median(
+        comparison.own.total / comparison.networks[network].terms.total for comparison in comparisons
+    )
 
 
-def race(
+def compare_on_photo(
     path: Path,
     size: int,
     stylizers: Mapping[str, Stylizer],
@@ -83,8 +87,8 @@ def race(
     starts: Mapping[str, Tensor | None],
     iterations: int,
     shown: Sequence[int],
-    watch: Watch,
-) -> Race:
+    on_iteration: OnIteration,
+) -> PhotoComparison:
     """Let networks and optimizer paint one photograph.
 
     Args:
@@ -95,28 +99,30 @@ def race(
         starts: pictures for the optimizer to begin with, (1, 3, size, size) in [0, 1]; None stands for the photograph.
         iterations: of L-BFGS.
         shown: iterations whose pictures are kept.
-        watch: called after every iteration.
+        on_iteration: called after every iteration.
     """
     photo = validation_squares([path], size)
     content = loss.content_features(photo)
-    networks = {name: painted_by(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
-    descents = {}
+    networks = {name: run_network(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
+    optimizer_runs = {}
     for name, start in starts.items():
-        descent = descents[name] = Descent(iterations)
+        optimizer_run = optimizer_runs[name] = OptimizerRun(iterations)
 
-        def note(iteration: Iteration, descent: Descent = descent) -> None:
-            descent.terms.append(iteration.terms)
-            descent.seconds.append(iteration.seconds)
+        def note(iteration: Iteration, optimizer_run: OptimizerRun = optimizer_run) -> None:
+            optimizer_run.terms.append(iteration.terms)
+            optimizer_run.seconds.append(iteration.seconds)
             if iteration.number in shown:
-                descent.pictures[iteration.number] = iteration.picture
-            watch(iteration)
+                optimizer_run.pictures[iteration.number] = iteration.picture
+            on_iteration(iteration)
 
         last = optimize(loss, photo, photo if start is None else start, iterations, "lbfgs", note)
-        descent.pictures.setdefault(last.number, last.picture)
-    return Race(path.stem, size, photo, measured(loss, photo, content), networks, descents)
+        optimizer_run.pictures.setdefault(last.number, last.picture)
+    return PhotoComparison(path.stem, size, photo, measured(loss, photo, content), networks, optimizer_runs)
 
 
-def painted_by(stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content: Mapping[str, Tensor]) -> Painted:
+def run_network(
+    stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content: Mapping[str, Tensor]
+) -> NetworkResult:
     """A network's pastiche of (1, 3, H, W), what it reaches, and the median seconds of its passes after the first."""
     picture = stylizer(photo)
     seconds = []
@@ -124,7 +130,7 @@ def painted_by(stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content:
         started = time.perf_counter()
         stylizer(photo)
         seconds.append(time.perf_counter() - started)
-    return Painted(picture, measured(loss, picture, content), statistics.median(seconds))
+    return NetworkResult(picture, measured(loss, picture, content), statistics.median(seconds))
 
 
 @torch.no_grad()

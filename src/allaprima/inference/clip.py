@@ -7,9 +7,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 from allaprima.inference.smoothing import Smoothing
-from allaprima.inference.stream import ahead, behind
+from allaprima.inference.stream import prefetch, write_behind
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.recording import Recording
 from allaprima.media.video import Frame, Video
@@ -31,21 +31,21 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, opti
         How many pixels were painted, in all frames.
 
     Raises:
-        ImageError: it cannot be read or written.
+        FileError: it cannot be read or written.
     """
     video = Video(clip)
     sound = clip if video.container.streams.audio else None
     pixel_aspect = video.stream.sample_aspect_ratio
     recording = Recording(output, video.rate, video.stream.time_base, video.rotation, sound, pixel_aspect)
-    frames = ahead(video.frames())
+    frames = prefetch(video.frames())
     smoothing = Smoothing(smooth)
     painted = (Frame(smoothing(frame.pixels, stylizer(frame.pixels, **options)), frame.time) for frame in frames)
     try:
         with tqdm(total=video.count, unit="frame") as progress:
-            for _ in behind(recording.write, painted):
+            for _ in write_behind(recording.write, painted):
                 progress.update()
             if not progress.n:
-                raise ImageError(f"{clip} has no frames")
+                raise FileError(f"{clip} has no frames")
         recording.finish()
         return progress.n * video.stream.width * video.stream.height
     except KeyboardInterrupt:

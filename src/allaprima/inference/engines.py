@@ -85,10 +85,10 @@ def openvino_compiled(model: Any, precision: str) -> Paint:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
     compiled = openvino_core().compile_model(model, "CPU", settings)
-    turns = threading.Lock()  # one request at a time: a Stylizer may be called from several threads
+    lock = threading.Lock()  # one request at a time: a Stylizer may be called from several threads
 
     def paint(photos: Tensor) -> Tensor:
-        with turns:
+        with lock:
             return torch.from_numpy(compiled([photos.contiguous().numpy()])[0].copy())
 
     return paint

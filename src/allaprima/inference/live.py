@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 from allaprima.inference.smoothing import Smoothing
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.camera import TIME_BASE, Camera
@@ -34,7 +34,7 @@ def paint_camera(
 
     Raises:
         UserError: there is no screen, and nothing to record to.
-        ImageError: there is no such camera, it sends nothing, or the file cannot be written.
+        FileError: there is no such camera, it sends nothing, or the file cannot be written.
     """
     with contextlib.ExitStack() as opened:
         window = None
@@ -47,7 +47,7 @@ def paint_camera(
         try:
             painted = show(stylizer, camera, window, recording, Smoothing(smooth), options)
             if not painted:
-                raise ImageError(f"camera {number} sends no pictures")
+                raise FileError(f"camera {number} sends no pictures")
         except BaseException:
             if recording:
                 recording.discard()

@@ -11,7 +11,7 @@ DEPTH = 4  # frames that wait on each side at most, so that memory does not grow
 END = object()
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def prefetch(items: Iterable[Item]) -> Iterator[Item]:
     """The same items, of which the next ones are made while one is used; an error comes where its item would."""
     iterator = iter(items)
     with ThreadPoolExecutor(1) as thread:
@@ -24,7 +24,7 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
             thread.shutdown(cancel_futures=True)
 
 
-def behind(use: Callable[[Item], object], items: Iterable[Item]) -> Iterator[None]:
+def write_behind(use: Callable[[Item], object], items: Iterable[Item]) -> Iterator[None]:
     """Use every item while the next ones are made; step by step, so that progress can be shown.
 
     Raises:

@@ -26,7 +26,7 @@ BICUBIC = Image.Resampling.BICUBIC
 # Luma and colour differences of ITU-R BT.601, as JPEG has them.
 RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
-Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
+AnyImage = TypeVar("AnyImage", Tensor, np.ndarray, Image.Image)
 
 
 class Stylizer:
@@ -71,12 +71,12 @@ class Stylizer:
     @torch.no_grad()
     def __call__(
         self,
-        image: Picture | str | os.PathLike[str],
+        image: AnyImage | str | os.PathLike[str],
         strength: float = 1.0,
         preserve_color: bool = False,
         size: int | None = None,
         brush: float = 1.0,
-    ) -> Picture:
+    ) -> AnyImage:
         """Paint one picture, or a batch of them.
 
         Args:
@@ -92,7 +92,7 @@ class Stylizer:
             The pastiche, of the kind and size of `image`; of a path a Pillow image.
 
         Raises:
-            ImageError: there is no such picture file, or it cannot be read.
+            FileError: there is no such picture file, or it cannot be read.
             TypeError: `image` is none of these, or `size` is no whole number.
             ValueError: a shape, or a value, out of its range.
         """

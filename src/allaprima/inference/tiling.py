@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from allaprima.hardware import fastest_precision
-from allaprima.networks.base import CELL, SPARE, Painter, reflected
+from allaprima.networks.base import CELL, SPARE, TransformationNetwork, reflected
 from allaprima.networks.blocks import InstanceNorm
 
 TILE = 768  # pixels a side at most
@@ -89,9 +89,9 @@ class Tiles:
         device: of PyTorch's.
     """
 
-    def __init__(self, network: Painter, device: str) -> None:
+    def __init__(self, network: TransformationNetwork, device: str) -> None:
         self.network, self.device = copy.deepcopy(network).to(device, memory_format=torch.channels_last), device
-        self.norms, self.turns = [], threading.Lock()  # one picture's statistics at a time
+        self.norms, self.lock = [], threading.Lock()  # one picture's statistics at a time
         for module in list(self.network.modules()):
             for name, child in module.named_children():
                 if isinstance(child, InstanceNorm):
@@ -106,7 +106,7 @@ class Tiles:
         with torch.autocast(self.device, torch.bfloat16, enabled=native):
             wide = np.asarray(photo)[np.ix_(rows, columns)]
             painted = np.empty_like(wide)
-            with self.turns:
+            with self.lock:
                 self._learn(wide)
                 for tile in itertools.product(spans(len(rows)), spans(len(columns))):
                     self._paint(wide, painted, tile)
@@ -122,7 +122,7 @@ class Tiles:
             seen = np.ix_(rows[row : row + PATCH], columns[column : column + PATCH])
             corner = row - PATCH // 2, column - PATCH // 2
             patches.append(self.network.noisy(self._pixels(wide[seen]), corner=corner))
-        self.network.layers(torch.cat(patches), torus=False)
+        self.network.layers(torch.cat(patches), circular=False)
         for norm in self.norms:
             norm.learning = False
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch import nn
 
-from allaprima.errors import ImageError, UserError
+from allaprima.errors import FileError, UserError
 from allaprima.inference.engines import onnx_bytes
 from allaprima.media.files import download, write_atomically
 from allaprima.networks.metadata import Metadata
@@ -38,7 +38,7 @@ def write_page(folder: Path, networks: Mapping[str, tuple[nn.Module, Metadata]])
 
     Raises:
         UserError: the runtime cannot be downloaded, or is another than this page was made for.
-        ImageError: the folder cannot be written to.
+        FileError: the folder cannot be written to.
     """
     package = runtime_package()
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:
@@ -62,7 +62,7 @@ def runtime_package() -> bytes:
         return content
     try:
         content = download(ADDRESS, DOWNLOAD_SECONDS)
-    except ImageError as error:
+    except FileError as error:
         raise UserError(f"cannot download {ADDRESS}: connect to the internet once, or put it at {kept}") from error
     if not genuine(content):
         raise UserError(f"{ADDRESS} is not the file that this page was made for: nothing is written")

@@ -14,12 +14,12 @@ def instability(paint: Callable[[Tensor], Tensor], photos: Tensor, pastiches: Te
     """Mean squared distance of pastiches of shifted, noisy photographs from the shifted pastiches.
 
     Frames of a still scene differ in noise and in where the camera points; no video is needed to teach a network to
-    paint them alike (Rainy and de Berker 2018, with noise; the shift is ours). On a
-    torus, which photographs are in training, a shift brings nothing new into the picture, so every pixel counts.
+    paint them alike (Rainy and de Berker 2018, with noise; the shift is ours). The shift is circular, as all padding is in
+    training: it brings nothing new into the picture, so every pixel counts.
 
     Args:
-        paint: photographs to pastiches, a torus, with the input noise of `pastiches` and in the same place, as it is in
-            a video.
+        paint: photographs to pastiches, with circular padding and the input noise of `pastiches`, which stays in its
+            place as it does in a video.
         photos: (B, 3, H, W) in [0, 1].
         pastiches: of `photos`, with their gradient.
 

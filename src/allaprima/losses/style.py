@@ -152,7 +152,7 @@ def open_painting(source: str) -> tuple[Image.Image, str]:
     """A painting, an RGB picture, at a path or web address, and the SHA-256 of its file in hexadecimal.
 
     Raises:
-        ImageError: it is not there, or not a picture.
+        FileError: it is not there, or not a picture.
     """
     content = fetch_picture(source)
     return open_upright(io.BytesIO(content), name=source).convert("RGB"), hashlib.sha256(content).hexdigest()
@@ -162,7 +162,7 @@ def painting_style(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence
     """The style of any picture, at a path or web address, named after its file.
 
     Raises:
-        ImageError: it is not there, or not a picture.
+        FileError: it is not there, or not a picture.
     """
     painting, digest = open_painting(source)
     name = picture_name(source)

@@ -51,7 +51,7 @@ class VGG(nn.Module):
         self.layout = torch.preserve_format
         self.requires_grad_(False).eval()
 
-    def hasten(self, precision: str) -> None:
+    def set_precision(self, precision: str) -> None:
         """Compute in channels_last, and in bfloat16 where `precision` is bf16-mixed, see `fastest_precision`."""
         self.layout = torch.channels_last
         self.to(memory_format=self.layout)

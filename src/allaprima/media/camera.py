@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import cv2
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 from allaprima.media.video import Frame
 
 TIME_BASE = Fraction(1, 1000)  # seconds
@@ -26,7 +26,7 @@ class Camera:
         rate: frames a second that the camera says it has.
 
     Raises:
-        ImageError: there is no such camera, or another program has it.
+        FileError: there is no such camera, or another program has it.
     """
 
     def __init__(self, number: int) -> None:
@@ -35,7 +35,7 @@ class Camera:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.capture = cv2.VideoCapture(number)
         if not self.capture.isOpened():
-            raise ImageError(f"there is no camera {number}, or another program is using it")
+            raise FileError(f"there is no camera {number}, or another program is using it")
         self.rate = Fraction(round(self.capture.get(cv2.CAP_PROP_FPS)) or 30)
         self.newest: Frame | None = None
         self.arrived, self.ended = threading.Condition(), False
@@ -57,12 +57,12 @@ class Camera:
         """The newest frame each time, none twice, until the camera is unplugged; times in `TIME_BASE`.
 
         Raises:
-            ImageError: no frame comes any more.
+            FileError: no frame comes any more.
         """
         while True:
             with self.arrived:
                 if not self.arrived.wait_for(lambda: self.newest or self.ended, PATIENCE):
-                    raise ImageError(f"camera {self.number} sends no pictures")
+                    raise FileError(f"camera {self.number} sends no pictures")
                 frame, self.newest = self.newest, None
             if frame is None:
                 return

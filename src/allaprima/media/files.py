@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 
 DOWNLOAD_SECONDS = 30
 TEMPORARY = ".allaprima-"  # not the file's own name, which may be as long as names can be
@@ -20,7 +20,7 @@ LARGEST_PICTURE = 256 << 20  # bytes
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, making its folder. Raises ImageError where that is not possible."""
+    """Write a file whole or not at all, making its folder. Raises FileError where that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
@@ -34,7 +34,7 @@ def write_atomically(path: Path, content: bytes) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise ImageError(f"cannot write {path}: {error.strerror}") from error
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
 
 
 @functools.cache
@@ -58,12 +58,12 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder, if need be, and write in it. Raises ImageError if that is not possible."""
+    """Make a folder, if need be, and write in it. Raises FileError if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder, prefix=TEMPORARY).close()
     except OSError as error:
-        raise ImageError(f"cannot write in {folder}: {error.strerror}") from error
+        raise FileError(f"cannot write in {folder}: {error.strerror}") from error
 
 
 def on_the_web(source: str) -> bool:
@@ -81,7 +81,7 @@ def fetch_picture(source: str) -> bytes:
     """The content of a picture file at a path or web address.
 
     Raises:
-        ImageError: it cannot be had, is larger than `LARGEST_PICTURE`, or takes longer than `DOWNLOAD_SECONDS`.
+        FileError: it cannot be had, is larger than `LARGEST_PICTURE`, or takes longer than `DOWNLOAD_SECONDS`.
     """
     if on_the_web(source):
         return download(source, DOWNLOAD_SECONDS)
@@ -90,33 +90,33 @@ def fetch_picture(source: str) -> bytes:
         check_regular(path)
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(f"cannot read {source}: {error.strerror}") from error
+        raise FileError(f"cannot read {source}: {error.strerror}") from error
     except RuntimeError as error:  # a tilde before the name of nobody
-        raise ImageError(f"cannot read {source}: {error}") from error
+        raise FileError(f"cannot read {source}: {error}") from error
 
 
 def check_regular(path: Path) -> None:
-    """Raises ImageError for what `check_file` refuses, and for a file that is too large for a picture.
+    """Raises FileError for what `check_file` refuses, and for a file that is too large for a picture.
 
     Raises OSError if there is nothing.
     """
     check_file(path)
     if path.stat().st_size > LARGEST_PICTURE:
-        raise ImageError(f"{path} has more than {LARGEST_PICTURE >> 20} MB, the most that are read: save it smaller")
+        raise FileError(f"{path} has more than {LARGEST_PICTURE >> 20} MB, the most that are read: save it smaller")
 
 
 def check_file(path: Path) -> None:
-    """Raises ImageError for what is no ordinary file, a device or a pipe. Raises OSError if there is nothing."""
+    """Raises FileError for what is no ordinary file, a device or a pipe. Raises OSError if there is nothing."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ImageError(f"{path} is not a picture but a device or a pipe: give a file")
+        raise FileError(f"{path} is not a picture but a device or a pipe: give a file")
 
 
 def download(source: str, seconds: float) -> bytes:
     """What is at a web address.
 
     Raises:
-        ImageError: it cannot be had, is a page, is larger than `LARGEST_PICTURE`, or takes longer than so many seconds.
+        FileError: it cannot be had, is a page, is larger than `LARGEST_PICTURE`, or takes longer than so many seconds.
     """
     deadline = time.monotonic() + seconds
     content = bytearray()
@@ -124,16 +124,16 @@ def download(source: str, seconds: float) -> bytes:
         request = urllib.request.Request(source, headers={"User-Agent": "allaprima (style transfer)"})
         with urllib.request.urlopen(request, timeout=DOWNLOAD_SECONDS) as response:
             if response.headers.get_content_type() == "text/html":
-                raise ImageError(f"{source} is a web page: give the address of the picture itself")
+                raise FileError(f"{source} is a web page: give the address of the picture itself")
             while piece := response.read1(1 << 16):
                 content += piece
                 if len(content) > LARGEST_PICTURE:
-                    raise ImageError(f"{source} has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
+                    raise FileError(f"{source} has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"more than {seconds} s")
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise ImageError(
+        raise FileError(
             f"cannot download {source} ({reason}): check the address, or save the picture and give its path"
         ) from error
     return bytes(content)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 from allaprima.media.files import check_regular, write_atomically
 
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -47,7 +47,7 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0, name: str | None 
         name: what an error calls the picture; its path if None.
 
     Raises:
-        ImageError: no such file, no permission, not a picture, truncated, or too large to be honest.
+        FileError: no such file, no permission, not a picture, truncated, or too large to be honest.
     """
     name = name or source
     try:
@@ -58,25 +58,23 @@ def open_upright(source: Path | io.BytesIO, shortest: int = 0, name: str | None 
                 file.draft("RGB", (shortest, shortest))
             file.load()
             return upright(file)
-    except ImageError:
+    except FileError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist: check the path") from error
+        raise FileError(f"{name} does not exist: check the path") from error
     except IsADirectoryError as error:
-        raise ImageError(f"{name} is a folder: name a picture file in it") from error
+        raise FileError(f"{name} is a folder: name a picture file in it") from error
     except PermissionError as error:
-        raise ImageError(f"{name} cannot be read: no permission") from error
+        raise FileError(f"{name} cannot be read: no permission") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(
-            f"{name} is not a picture of a known kind: give a JPEG, PNG, WebP, TIFF, BMP or GIF"
-        ) from error
+        raise FileError(f"{name} is not a picture of a known kind: give a JPEG, PNG, WebP, TIFF, BMP or GIF") from error
     except Image.DecompressionBombError as error:
         most = 2 * Image.MAX_IMAGE_PIXELS / 1e6
-        raise ImageError(
+        raise FileError(
             f"{name} has more than {most:.0f} megapixels, the most that are read: save it smaller"
         ) from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        raise ImageError(f"{name} is damaged or not a picture: {error}") from error
+        raise FileError(f"{name} is damaged or not a picture: {error}") from error
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -147,7 +145,7 @@ def at_short_side(images: Tensor, short: int) -> Tensor:
 
 
 def read_picture(source: Path) -> Picture:
-    """Read a picture file, upright and in sRGB. Raises ImageError as `open_upright` does."""
+    """Read a picture file, upright and in sRGB. Raises FileError as `open_upright` does."""
     pixels = to_tensor(open_upright(source))
     return Picture(pixels[:3].contiguous(), pixels[3:].contiguous() if pixels.shape[0] == 4 else None)
 
@@ -156,7 +154,7 @@ def write_picture(path: Path, picture: Picture) -> None:
     """Write a picture, the format by the suffix of `path`; what stood there before stays until the new one is whole.
 
     Raises:
-        ImageError: as `encoded_image` does, or for a place that cannot be written to.
+        FileError: as `encoded_image` does, or for a place that cannot be written to.
     """
     pixels = picture.image if picture.alpha is None else torch.cat([picture.image, picture.alpha])
     write_image(path, to_image(pixels))
@@ -173,16 +171,16 @@ def encoded_image(image: Image.Image, suffix: str) -> bytes:
     A JPEG has no transparency, so there the picture is laid on white.
 
     Raises:
-        ImageError: an unknown suffix, or a picture too large for the format.
+        FileError: an unknown suffix, or a picture too large for the format.
     """
     options = WRITE_OPTIONS.get(suffix.lower())
     if options is None:
-        raise ImageError(f"pictures are written as {', '.join(WRITE_OPTIONS)}: choose one of these suffixes")
+        raise FileError(f"pictures are written as {', '.join(WRITE_OPTIONS)}: choose one of these suffixes")
     if options["format"] == "JPEG" and image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     encoded = io.BytesIO()
     try:
         image.save(encoded, **options)
     except (OSError, ValueError) as error:  # the larger the picture, the fewer formats have room for it
-        raise ImageError(f"this picture cannot be written as {options['format']}: {error}") from error
+        raise FileError(f"this picture cannot be written as {options['format']}: {error}") from error
     return encoded.getvalue()

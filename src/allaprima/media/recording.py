@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 from allaprima.media.files import TEMPORARY, publish, sweep
 from allaprima.media.video import Frame, reason
 
@@ -33,7 +33,7 @@ class Recording:
         pixel_aspect: width over height of a pixel where it is shown; None if that is not known.
 
     Raises:
-        ImageError: it cannot be written, or its kind of file has no room for that sound.
+        FileError: it cannot be written, or its kind of file has no room for that sound.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Recording:
             sweep(path.parent)
             descriptor, name = tempfile.mkstemp(path.suffix, TEMPORARY, path.parent)
         except OSError as error:
-            raise ImageError(f"cannot write {path}: {error.strerror}") from error
+            raise FileError(f"cannot write {path}: {error.strerror}") from error
         os.close(descriptor)
         self.temporary = Path(name)
         self.output = av.open(name, "w")
@@ -69,12 +69,12 @@ class Recording:
         if sound:
             try:
                 self.sound = Sound(sound, self.output)
-            except ImageError:
+            except FileError:
                 self.discard()
                 raise
 
     def write(self, frame: Frame) -> None:
-        """Add a frame, of the same size as all others. Raises ImageError if the file cannot be written."""
+        """Add a frame, of the same size as all others. Raises FileError if the file cannot be written."""
         pixels = np.ascontiguousarray(np.rot90(frame.pixels, -self.rotation // 90))
         height, width = pixels.shape[:2]
         context = self.stream.codec_context
@@ -89,7 +89,7 @@ class Recording:
         self._mux(self.stream.encode(picture))
 
     def finish(self) -> None:
-        """Write what is left, and give the file its name. Raises ImageError if that cannot be."""
+        """Write what is left, and give the file its name. Raises FileError if that cannot be."""
         self._mux(self.stream.encode(None))
         if self.sound:
             self.sound.copy(math.inf)
@@ -98,7 +98,7 @@ class Recording:
             publish(self.temporary, self.path)
         except OSError as error:
             self.temporary.unlink(missing_ok=True)
-            raise ImageError(f"cannot write {self.path}: {error.strerror}") from error
+            raise FileError(f"cannot write {self.path}: {error.strerror}") from error
 
     def discard(self) -> None:
         """Leave no file."""
@@ -120,7 +120,7 @@ class Recording:
                 self.output.mux(packet)
         except (av.FFmpegError, OSError) as error:
             mend = "; if it is for the sound, give output=NAME.mkv" if self.sound else ""
-            raise ImageError(f"cannot write {self.path}: {reason(error)}{mend}") from error
+            raise FileError(f"cannot write {self.path}: {reason(error)}{mend}") from error
 
 
 class Sound:
@@ -131,7 +131,7 @@ class Sound:
         output: where it is copied to.
 
     Raises:
-        ImageError: such a file has no room for that sound.
+        FileError: such a file has no room for that sound.
     """
 
     def __init__(self, path: Path, output: av.container.OutputContainer) -> None:
@@ -140,7 +140,7 @@ class Sound:
         try:
             self.stream = output.add_stream_from_template(stream)
         except (av.FFmpegError, ValueError) as error:
-            raise ImageError(f"the sound of {path} does not fit into such a file: give output=NAME.mkv") from error
+            raise FileError(f"the sound of {path} does not fit into such a file: give output=NAME.mkv") from error
         self.packets = (packet for packet in self.source.demux(stream) if packet.dts is not None)
         self.next = next(self.packets, None)
 

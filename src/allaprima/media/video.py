@@ -8,7 +8,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from allaprima.errors import ImageError
+from allaprima.errors import FileError
 from allaprima.media.files import check_file
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
@@ -38,7 +38,7 @@ class Video:
         count: how many frames there are, or about as many; 0 if the file does not tell.
 
     Raises:
-        ImageError: it is not there, no video, or damaged.
+        FileError: it is not there, no video, or damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,13 +51,13 @@ class Video:
             self.rotation = round(next(self.container.decode(self.stream)).rotation / 90) * 90 % 360
             self.container.seek(0)
         except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
-            raise ImageError(f"{path} is no video that can be read: {reason(error)}") from error
+            raise FileError(f"{path} is no video that can be read: {reason(error)}") from error
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
         seconds = self.container.duration / av.time_base if self.container.duration else 0
         self.count = self.stream.frames or round(seconds * self.rate)
 
     def frames(self) -> Iterator[Frame]:
-        """All frames, of the first one's size. Raises ImageError where the file is damaged."""
+        """All frames, of the first one's size. Raises FileError where the file is damaged."""
         last, sides = None, {}
         try:
             for frame in self.container.decode(self.stream):
@@ -69,7 +69,7 @@ class Video:
                 pixels = np.rot90(frame.to_ndarray(format="rgb24", **sides), self.rotation // 90)
                 yield Frame(np.ascontiguousarray(pixels), last)
         except av.FFmpegError as error:
-            raise ImageError(f"{self.path} is damaged: {reason(error)}") from error
+            raise FileError(f"{self.path} is damaged: {reason(error)}") from error
 
     def close(self) -> None:
         """Close the file."""

@@ -1,31 +1,31 @@
-"""What both networks share: grain on the photograph, layers on a grid of 4 pixels, any size painted at its own."""
+"""What both networks share: input noise, layers on a grid of 4 pixels, any size painted at its own."""
 
 import torch
 from torch import Tensor, nn
 
-from allaprima.networks.blocks import Grain, Layers, Residual
+from allaprima.networks.blocks import InputNoise, Layers, Residual
 
 CELL = 4  # pixels; both networks work at a quarter of the size
 SPARE = 1  # cells of the margin that are left after the residual blocks, each of which cuts off one
 
 
-class Painter(nn.Module):
+class TransformationNetwork(nn.Module):
     """Photograph to pastiche in one pass.
 
     A network that sees where its picture ends paints a frame there, wherever that brings Gram matrices nearer. So in
-    training its picture is a torus, which ends nowhere and which training turns to have its seam anywhere; in painting
-    it has a margin, a reflection of the picture, of which every residual block cuts off a cell.
+    training all padding is circular, and the picture is rolled so that its seam is anywhere; in painting it has a
+    margin, a reflection of the picture, of which every residual block cuts off a cell.
 
     Args:
-        layers: (B, 3, h, w) to logits; h and w multiples of 4. On a torus of the same shape, else with a cell less on
-            each side for every residual block among them.
-        grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
-            `Grain`.
+        layers: (B, 3, h, w) to logits; h and w multiples of 4. With circular padding of the same shape, else with a
+            cell less on each side for every residual block among them.
+        input_noise, painting_noise: standard deviation of the noise that is added to the photographs, in training and
+            in painting, see `InputNoise`.
     """
 
-    def __init__(self, layers: Layers, grain: float, painting_grain: float) -> None:
+    def __init__(self, layers: Layers, input_noise: float, painting_noise: float) -> None:
         super().__init__()
-        self.grain = Grain(grain, painting_grain) if grain or painting_grain else None
+        self.input_noise = InputNoise(input_noise, painting_noise) if input_noise or painting_noise else None
         self.layers = layers
         self.margin = CELL * (SPARE + sum(isinstance(layer, Residual) for layer in layers))
 
@@ -34,7 +34,7 @@ class Painter(nn.Module):
 
         Args:
             photos: what to paint.
-            training: as a torus and with new noise, for a network that is still to learn.
+            training: with circular padding and new noise.
         """
         height, width = photos.shape[-2:]
         margin, spare = (0, 0) if training else (self.margin, CELL * SPARE)
@@ -54,12 +54,12 @@ class Painter(nn.Module):
         Returns:
             In training the same shape, else without `margin - CELL * SPARE` pixels on each side.
         """
-        return torch.sigmoid(self.layers(self.noisy(photos, training, corner), torus=training).float())
+        return torch.sigmoid(self.layers(self.noisy(photos, training, corner), circular=training).float())
 
     def noisy(self, photos: Tensor, training: bool = False, corner: tuple[int, int] = (0, 0)) -> Tensor:
         """Photographs with their input noise, as the layers take them; see `with_margin`."""
         photos = photos.contiguous(memory_format=torch.channels_last)
-        return self.grain(photos, training, corner) if self.grain else photos
+        return self.input_noise(photos, training, corner) if self.input_noise else photos
 
 
 def reflected(side: int, margin: int) -> Tensor:

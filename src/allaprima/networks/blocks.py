@@ -1,4 +1,4 @@
-"""Blocks that the networks share: padded convolutions, instance norm, grain, residual and resize blocks.
+"""Blocks that the networks share: padded convolutions, instance norm, input noise, residual and resize blocks.
 
 They read as the papers do; how they are computed fast on a processor is in `networks.fast`.
 """
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from allaprima.networks.fast import doubled_conv, few_channel_conv, instance_norm, padded
 
-GRAIN_TILE = 256  # pixels a side
+NOISE_TILE = 256  # pixels a side
 
 
 class InstanceNorm(nn.Module):
@@ -26,7 +26,7 @@ class InstanceNorm(nn.Module):
         return instance_norm(x, self.weight, self.bias)
 
 
-class Grain(nn.Module):
+class InputNoise(nn.Module):
     """Adds input noise, as Ulyanov et al. (2016, "Texture Networks") give their networks: (B, 3, H, W) to the same.
 
     The style term wants brush work in even places too. A network that has no chance to draw on can only repeat itself
@@ -43,7 +43,7 @@ class Grain(nn.Module):
         super().__init__()
         self.training_strength, self.painting_strength = training, painting
         # The old generator, since NumPy promises for it alone that a seed gives the same numbers for ever.
-        noise = np.random.RandomState(0).standard_normal((3, GRAIN_TILE, GRAIN_TILE))
+        noise = np.random.RandomState(0).standard_normal((3, NOISE_TILE, NOISE_TILE))
         self.register_buffer("tile", torch.from_numpy(noise).float(), persistent=False)
 
     def forward(self, photos: Tensor, training: bool, corner: tuple[int, int] = (0, 0)) -> Tensor:
@@ -51,7 +51,7 @@ class Grain(nn.Module):
         if training:
             return photos + self.training_strength * torch.randn_like(photos)
         rows, columns = (
-            torch.arange(first, first + side, device=photos.device) % GRAIN_TILE
+            torch.arange(first, first + side, device=photos.device) % NOISE_TILE
             for first, side in zip(corner, photos.shape[-2:], strict=True)
         )
         return photos + self.painting_strength * self.tile.index_select(1, rows).index_select(2, columns)
@@ -60,22 +60,22 @@ class Grain(nn.Module):
 class Layers(nn.Sequential):
     """Layers one after another; those with a border, `BORDERED`, are told where it comes from."""
 
-    def forward(self, x: Tensor, torus: bool) -> Tensor:
-        """(B, C, H, W) through all layers; `torus`: the picture's opposite sides touch (see `Painter`)."""
+    def forward(self, x: Tensor, circular: bool) -> Tensor:
+        """(B, C, H, W) through all layers; `circular`: all padding is (see `TransformationNetwork`)."""
         for layer in self:
-            x = layer(x, torus) if isinstance(layer, BORDERED) else layer(x)
+            x = layer(x, circular) if isinstance(layer, BORDERED) else layer(x)
         return x
 
 
 class PaddedConv(nn.Conv2d):
     """A convolution that keeps the size, but for its stride: (B, C, H, W) to (B, D, H/stride, W/stride).
 
-    On a torus its padding is the picture's opposite side, else a reflection.
+    The padding is circular, or else a reflection.
     """
 
-    def forward(self, x: Tensor, torus: bool) -> Tensor:
+    def forward(self, x: Tensor, circular: bool) -> Tensor:
         """(B, C, H, W) to (B, D, H/stride, W/stride)."""
-        return F.conv2d(padded(x, self.kernel_size[0] // 2, torus), self.weight, self.bias, self.stride)
+        return F.conv2d(padded(x, self.kernel_size[0] // 2, circular), self.weight, self.bias, self.stride)
 
 
 class ConvNorm(Layers):
@@ -91,8 +91,9 @@ class ConvNorm(Layers):
 class Residual(nn.Module):
     """x + f(x), f of two 3x3 convolutions (He et al. 2016), nothing after the sum (Gross and Wilber 2016).
 
-    But on a torus the second takes no padding, so that a position is lost on each side: a margin that is to be cut off
-    (see `Painter`) costs less and less from block to block. In Johnson et al. (2016, supplement) neither takes any.
+    Unless padding is circular the second takes none, so that a position is lost on each side: a margin that is to be
+    cut off (see `TransformationNetwork`) costs less and less from block to block. In Johnson et al. (2016, supplement)
+    neither takes any.
 
     Args:
         channels: of x.
@@ -103,12 +104,12 @@ class Residual(nn.Module):
         super().__init__()
         self.body = Layers(ConvNorm(channels, hidden, 3), nn.ReLU(inplace=True), ConvNorm(hidden, channels, 3))
 
-    def forward(self, x: Tensor, torus: bool) -> Tensor:
-        """(B, C, H, W) to the same on a torus, else to (B, C, H - 2, W - 2)."""
-        if torus:
-            return x + self.body(x, torus)
+    def forward(self, x: Tensor, circular: bool) -> Tensor:
+        """(B, C, H, W) to the same with circular padding, else to (B, C, H - 2, W - 2)."""
+        if circular:
+            return x + self.body(x, circular)
         first, rectifier, (second, norm) = self.body
-        return x[..., 1:-1, 1:-1] + norm(F.conv2d(rectifier(first(x, torus)), second.weight))
+        return x[..., 1:-1, 1:-1] + norm(F.conv2d(rectifier(first(x, circular)), second.weight))
 
 
 class ResizeConv(nn.Module):
@@ -121,18 +122,18 @@ class ResizeConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(nn.Conv2d(channels, out_channels, 3, bias=False).weight.detach())
 
-    def forward(self, x: Tensor, torus: bool) -> Tensor:
+    def forward(self, x: Tensor, circular: bool) -> Tensor:
         """(B, C, H, W) to (B, D, 2H, 2W)."""
-        wider = padded(x, 1, wrapped=True) if torus else F.pad(x, (1,) * 4, mode="replicate")
+        wider = padded(x, 1, circular=True) if circular else F.pad(x, (1,) * 4, mode="replicate")
         return doubled_conv(wider, self.weight)
 
 
 class FewChannelConv(nn.Conv2d):
     """`PaddedConv` to few channels: (B, C, H, W) to (B, D, H, W), H and W even."""
 
-    def forward(self, x: Tensor, torus: bool) -> Tensor:
+    def forward(self, x: Tensor, circular: bool) -> Tensor:
         """(B, C, H, W), H and W even, to (B, D, H, W)."""
-        return few_channel_conv(padded(x, self.kernel_size[0] // 2, torus), self.weight, self.bias)
+        return few_channel_conv(padded(x, self.kernel_size[0] // 2, circular), self.weight, self.bias)
 
 
 BORDERED = (PaddedConv, ConvNorm, Residual, ResizeConv, FewChannelConv)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-class _Wrapped(torch.autograd.Function):
+class _CircularPad(torch.autograd.Function):
     # What F.pad(mode="circular") computes, in channels_last, which makes it five times as fast on a processor.
     @staticmethod
     def forward(ctx, x: Tensor, border: int) -> Tensor:
@@ -31,9 +31,9 @@ class _Wrapped(torch.autograd.Function):
         return inner, None
 
 
-def padded(x: Tensor, border: int, wrapped: bool) -> Tensor:
-    """(B, C, H, W) to (B, C, H + 2 border, W + 2 border): from the opposite side if wrapped, else reflected."""
-    return _Wrapped.apply(x, border) if wrapped else F.pad(x, (border,) * 4, mode="reflect")
+def padded(x: Tensor, border: int, circular: bool) -> Tensor:
+    """(B, C, H, W) to (B, C, H + 2 border, W + 2 border): from the opposite side if circular, else reflected."""
+    return _CircularPad.apply(x, border) if circular else F.pad(x, (border,) * 4, mode="reflect")
 
 
 def instance_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -91,6 +91,6 @@ def check_shapes(file: safe_open, metadata: Metadata) -> None:
 
 
 def write_network(path: Path, network: nn.Module, metadata: Metadata) -> None:
-    """Write a network and what is to be said of it. Raises ImageError where that is not possible."""
+    """Write a network and what is to be said of it. Raises FileError where that is not possible."""
     state = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
     write_atomically(path, save(state, {"allaprima": metadata.as_json()}))

@@ -2,21 +2,21 @@
 
 from torch import nn
 
-from allaprima.networks.base import Painter
+from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Layers, Residual, ResizeConv
 
 
-class Johnson(Painter):
+class Johnson(TransformationNetwork):
     """Photograph to pastiche in one pass.
 
     Args:
         width: channels after the first convolution; twice and four times as many after the two that halve the size.
         blocks: residual blocks at a quarter of the size.
-        grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
-            `Grain`.
+        input_noise, painting_noise: standard deviation of the noise that is added to the photographs, in training and
+            in painting, see `InputNoise`.
     """
 
-    def __init__(self, width: int = 32, blocks: int = 5, grain: float = 0.0, painting_grain: float = 0.0) -> None:
+    def __init__(self, width: int = 32, blocks: int = 5, input_noise: float = 0.0, painting_noise: float = 0.0) -> None:
         layers = Layers(
             ConvNorm(3, width, 9),
             nn.ReLU(inplace=True),
@@ -33,4 +33,4 @@ class Johnson(Painter):
             nn.ReLU(inplace=True),
             FewChannelConv(width, 3, 9),
         )
-        super().__init__(layers, grain, painting_grain)
+        super().__init__(layers, input_noise, painting_noise)

@@ -10,10 +10,12 @@ from typing import (
     NotRequired,  # those of Python 3.11 are not enough for pydantic
 )
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from allaprima.media.painting import Painting
+from allaprima.networks.old_names import translated
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -27,8 +29,8 @@ class Arguments(TypedDict):
     width: Annotated[int, Field(ge=1)]
     blocks: Count
     hidden: NotRequired[Annotated[int, Field(ge=1)] | None]
-    grain: NotRequired[Annotated[float, Field(ge=0, le=1)]]
-    painting_grain: NotRequired[Annotated[float, Field(ge=0, le=1)]]
+    input_noise: NotRequired[Annotated[float, Field(ge=0, le=1)]]
+    painting_noise: NotRequired[Annotated[float, Field(ge=0, le=1)]]
 
 
 class EquivalentIterations(TypedDict):
@@ -94,7 +96,7 @@ METADATA = TypeAdapter(Metadata)
 
 def metadata_from(facts: dict[str, Any]) -> Metadata:
     """What `Metadata.as_dict` gave. Raises ValueError if it is something else."""
-    return METADATA.validate_python(facts, strict=False)
+    return METADATA.validate_python(translated(facts), strict=False)
 
 
 def read_metadata(text: str) -> Metadata:
@@ -103,10 +105,7 @@ def read_metadata(text: str) -> Metadata:
     Raises:
         ValueError: it is something else, or has texts that would do something where they are shown or used.
     """
-    try:
-        metadata = METADATA.validate_json(text)
-    except ValidationError as error:
-        raise ValueError("metadata of other types or names") from error
+    metadata = METADATA.validate_json(json.dumps(translated(from_json(text))))
     # In a terminal, or as an interpolation in settings that are taken up again.
     if not all(text.isprintable() and "${" not in text for text in texts_in(metadata.as_dict())):
         raise ValueError("control characters or an interpolation")

@@ -32,7 +32,7 @@ class MultiStyle(nn.Module):
         )
 
     def forward(self, photos: Tensor, style: str, training: bool = False) -> Tensor:
-        """Paint (B, 3, H, W), sRGB in [0, 1], in the manner of one of the paintings, as `Painter` does."""
+        """Paint (B, 3, H, W), sRGB in [0, 1], in the manner of one painting, see `TransformationNetwork`."""
         norms = dict(zip(self.names, self.norms[style], strict=True))
         return functional_call(self.network, norms, (photos, training))
 

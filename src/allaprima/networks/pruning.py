@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from allaprima.networks.base import Painter
+from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.blocks import Residual
 
 
 @torch.no_grad()
-def prune(large: Painter, small: Painter) -> None:
+def prune(large: TransformationNetwork, small: TransformationNetwork) -> None:
     """Copy into `small` the weights of `large`, as far as it has residual blocks and channels within them.
 
     Of the blocks the first are kept: Kandinsky's objective changes least without the last. Of the channels within one
@@ -28,7 +28,7 @@ def prune(large: Painter, small: Painter) -> None:
         raise ValueError("the smaller network is no part of the larger") from error
 
 
-def split(network: Painter) -> tuple[list[nn.Module], list[nn.Module]]:
+def split(network: TransformationNetwork) -> tuple[list[nn.Module], list[nn.Module]]:
     """A network's residual blocks and its other layers."""
     blocks = [layer for layer in network.layers if isinstance(layer, Residual)]
     return blocks, [layer for layer in network.layers if not isinstance(layer, Residual)]

@@ -2,11 +2,11 @@
 
 from torch import nn
 
-from allaprima.networks.base import CELL, Painter
+from allaprima.networks.base import CELL, TransformationNetwork
 from allaprima.networks.blocks import ConvNorm, Layers, PaddedConv, Residual
 
 
-class Realtime(Painter):
+class Realtime(TransformationNetwork):
     """Photograph to pastiche in one pass, real time on a processor.
 
     Pixel unshuffle (Shi et al. 2016) makes channels of the pixels of each cell, so that every convolution works at a
@@ -16,8 +16,8 @@ class Realtime(Painter):
         width: channels between the residual blocks.
         blocks: how many there are.
         hidden: channels within each; None, for files that do not tell, is as many as `width`.
-        grain, painting_grain: strength of the noise that is added to the photographs, in training and in painting, see
-            `Grain`.
+        input_noise, painting_noise: standard deviation of the noise that is added to the photographs, in training and
+            in painting, see `InputNoise`.
     """
 
     def __init__(
@@ -25,8 +25,8 @@ class Realtime(Painter):
         width: int = 64,
         blocks: int = 4,
         hidden: int | None = None,
-        grain: float = 0.0,
-        painting_grain: float = 0.0,
+        input_noise: float = 0.0,
+        painting_noise: float = 0.0,
     ) -> None:
         layers = Layers(
             nn.PixelUnshuffle(CELL),
@@ -36,4 +36,4 @@ class Realtime(Painter):
             PaddedConv(width, 3 * CELL**2, 3),
             nn.PixelShuffle(CELL),
         )
-        super().__init__(layers, grain, painting_grain)
+        super().__init__(layers, input_noise, painting_noise)

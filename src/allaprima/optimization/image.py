@@ -38,7 +38,7 @@ class Iteration(NamedTuple):
     picture: Tensor
 
 
-Watch = Callable[[Iteration], object]
+OnIteration = Callable[[Iteration], object]
 
 
 class Evaluation:
@@ -77,7 +77,7 @@ class Evaluation:
 
 
 def optimize(
-    loss: PerceptualLoss, photo: Tensor, start: Tensor, iterations: int, method: str, watch: Watch
+    loss: PerceptualLoss, photo: Tensor, start: Tensor, iterations: int, method: str, on_iteration: OnIteration
 ) -> Iteration:
     """Lower the objective of a picture, its values kept in [0, 1] throughout.
 
@@ -87,7 +87,7 @@ def optimize(
         start: the picture to begin with, of the same shape and range.
         iterations: how many at most; L-BFGS also ends where no step along its direction lowers the objective.
         method: a name in `METHODS`.
-        watch: called with the start and after every iteration.
+        on_iteration: called with the start and after every iteration.
 
     Returns:
         The last iteration.
@@ -95,10 +95,10 @@ def optimize(
     Raises:
         UserError: the objective is no number.
     """
-    return METHODS[method](Evaluation(loss, photo), start, iterations, watch)
+    return METHODS[method](Evaluation(loss, photo), start, iterations, on_iteration)
 
 
-def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) -> Iteration:
+def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, on_iteration: OnIteration) -> Iteration:
     """L-BFGS (Liu and Nocedal 1989), pixels bounded to [0, 1] (Byrd, Lu, Nocedal, Zhu 1995)."""
     latest: Terms | None = None
     reached: list[Iteration] = []
@@ -116,7 +116,7 @@ def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) ->
     def note(pixels: np.ndarray) -> None:
         number = reached[-1].number + 1 if reached else 0
         reached[:] = [evaluate.iteration(number, latest, as_picture(pixels))]
-        watch(reached[0])
+        on_iteration(reached[0])
 
     # Threads of scipy's vector operations and of PyTorch's would wait for each other's processors: a third of the time.
     with threadpool_limits(1, user_api="blas"):
@@ -132,18 +132,18 @@ def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) ->
     return reached[0]
 
 
-def adam(evaluate: Evaluation, start: Tensor, iterations: int, watch: Watch) -> Iteration:
+def adam(evaluate: Evaluation, start: Tensor, iterations: int, on_iteration: OnIteration) -> Iteration:
     """Adam, pixel values clipped after every step."""
     picture = start.clone(memory_format=torch.contiguous_format)
     optimizer = torch.optim.Adam([picture], ADAM_LEARNING_RATE)
     for number in range(iterations + 1):
         terms, picture.grad = evaluate(picture)
         reached = evaluate.iteration(number, terms, picture)
-        watch(reached)
+        on_iteration(reached)
         if number < iterations:
             optimizer.step()
             picture.clamp_(0, 1)
     return reached
 
 
-METHODS: dict[str, Callable[[Evaluation, Tensor, int, Watch], Iteration]] = {"lbfgs": lbfgs, "adam": adam}
+METHODS: dict[str, Callable[[Evaluation, Tensor, int, OnIteration], Iteration]] = {"lbfgs": lbfgs, "adam": adam}

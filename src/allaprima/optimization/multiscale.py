@@ -6,7 +6,7 @@ from torch import Tensor
 
 from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.media.images import at_short_side, resized
-from allaprima.optimization.image import Watch, optimize
+from allaprima.optimization.image import OnIteration, optimize
 
 
 def coarse_to_fine(
@@ -16,7 +16,7 @@ def coarse_to_fine(
     start: Tensor,
     iterations: int,
     method: str,
-    watch: Watch,
+    on_iteration: OnIteration,
 ) -> None:
     """Optimize at each scale, beginning with what the one before has reached.
 
@@ -27,7 +27,7 @@ def coarse_to_fine(
         start: the picture to begin with, of any size.
         iterations: at each scale.
         method: a name in `METHODS`.
-        watch: called as `optimize` does.
+        on_iteration: called as `optimize` does.
     """
     picture, coarser = start, None
     for loss, scale in zip(losses, scales, strict=True):
@@ -35,7 +35,7 @@ def coarse_to_fine(
         picture = resized(picture, content.shape[-2:])
         if coarser is not None and loss.content_layers:
             picture = with_detail(picture, content, coarser)
-        picture = optimize(loss, content, picture, iterations, method, watch).picture
+        picture = optimize(loss, content, picture, iterations, method, on_iteration).picture
         coarser = content
 
 

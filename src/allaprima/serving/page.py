@@ -20,7 +20,7 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import open_upright
-from allaprima.serving.lessons import STEPS_A_MINUTE, end_training, train_watched
+from allaprima.serving.watched_training import STEPS_A_MINUTE, end_training, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
 LIVE_EVERY = 0.05  # seconds between the camera's frames
@@ -108,13 +108,13 @@ def train(
     unchanged, last = gr.skip(), None
     try:
         image.save(run / f"{name}.png")
-        with contextlib.closing(train_watched(run / f"{name}.png", minutes * STEPS_A_MINUTE, run)) as lessons:
-            for lesson in lessons:
+        with contextlib.closing(train_watched(run / f"{name}.png", minutes * STEPS_A_MINUTE, run)) as reports:
+            for report in reports:
                 # As a picture, which Gradio keeps for a while, since its file is deleted at the end.
-                sheet, last = Image.open(lesson.sheet) if lesson.sheet != last else unchanged, lesson.sheet
-                if lesson.network is None:
-                    yield sheet, f"training for {lesson.seconds:.0f} s", trained, unchanged, unchanged
-        network = lesson.network.replace(run.with_suffix(".safetensors"))
+                sheet, last = Image.open(report.sheet) if report.sheet != last else unchanged, report.sheet
+                if report.network is None:
+                    yield sheet, f"training for {report.seconds:.0f} s", trained, unchanged, unchanged
+        network = report.network.replace(run.with_suffix(".safetensors"))
         trained = trained | {f"{name}, trained here": str(network)}
         styles = gr.Dropdown(choices=[*choices(), *((title, title) for title in trained)])
         note = f"{name} is trained: it is the last of the paintings on the other pages"

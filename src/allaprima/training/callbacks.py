@@ -28,7 +28,7 @@ class SampleSheet(Callback):
             return
         photos = torch.cat([photos for (photos,) in trainer.val_dataloaders])[:ROWS].to(module.device)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            columns = [photos, *(module.paint(module.averaged, photos, style).float() for style in module.styles)]
+            columns = [photos, *(module.paint(module.ema, photos, style).float() for style in module.styles)]
         rows = torch.stack(columns, 1).flatten(0, 1)
         path = self.folder / f"step_{trainer.global_step:06d}.png"
         write_picture(path, Picture(make_grid(rows, nrow=len(columns), padding=4, pad_value=1).cpu(), None))

@@ -23,7 +23,7 @@ from allaprima.losses.stability import instability
 from allaprima.networks.files import write_network
 from allaprima.networks.metadata import Metadata, metadata_from
 from allaprima.networks.multistyle import MultiStyle
-from allaprima.training.content_weight import led_weight, moved_mean
+from allaprima.training.content_weight import adjusted_weight, updated_mean
 
 # What a checkpoint keeps of a run beside the weights.
 COUNTS = ("images_seen", "skipped", "seconds", "validation")
@@ -36,13 +36,13 @@ class Optimizer(NamedTuple):
         learning_rate: at its height.
         warmup_steps: over which it rises from nothing.
         decay_share: last part of the steps, 0 to 1, over which it falls along a cosine to nothing.
-        average_decay: of the moving average.
+        ema_decay: of the moving average.
     """
 
     learning_rate: float
     warmup_steps: int
     decay_share: float
-    average_decay: float
+    ema_decay: float
 
 
 class Teacher(NamedTuple):
@@ -66,7 +66,7 @@ class StyleTransfer(pl.LightningModule):
         losses: the objective towards each painting, by the painting's name.
         metadata: what a checkpoint and the network's file say of themselves.
         settings: what else a run must have in common with the one that it resumes, its seed among it.
-        content_distance: at which training holds every painting's content term, see `led_weight`; None leaves the
+        content_distance: at which training holds every painting's content term, see `adjusted_weight`; None leaves the
             content weights as they are.
         optimizer: how fast it learns.
         teacher: a network to learn from, beside the objective or in its place.
@@ -92,8 +92,8 @@ class StyleTransfer(pl.LightningModule):
         self.styles = tuple(losses)
         self.content_distance = content_distance
         self.content_means: dict[str, float] = {}
-        self.averaged = AveragedModel(network, multi_avg_fn=moving_average(optimizer.average_decay))
-        self.averaged.requires_grad_(False)
+        self.ema = AveragedModel(network, multi_avg_fn=moving_average(optimizer.ema_decay))
+        self.ema.requires_grad_(False)
         self.teacher, self.teacher_weight = teacher.network if teacher else None, teacher.weight if teacher else None
         self.optimizer, self.grid_weight, self.stability_weight = optimizer, grid_weight, stability_weight
         self.images_seen, self.skipped, self.seconds = 0, 0, 0.0
@@ -108,7 +108,7 @@ class StyleTransfer(pl.LightningModule):
         return self._trained().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def _trained(self) -> nn.ModuleDict:
-        return nn.ModuleDict({"network": self.network, "averaged": self.averaged})
+        return nn.ModuleDict({"network": self.network, "averaged": self.ema})
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam, its rate as `rate_share` has it, step by step."""
@@ -122,7 +122,7 @@ class StyleTransfer(pl.LightningModule):
         """Lay out weights as the convolutions want them, and give the loss network the type of the computation."""
         self.to(memory_format=torch.channels_last)
         for loss in self.losses.values():
-            loss.vgg.hasten(self.trainer.precision)
+            loss.vgg.set_precision(self.trainer.precision)
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -134,7 +134,7 @@ class StyleTransfer(pl.LightningModule):
         # What is drawn here, like the samples, is a function of seed and step alone: a resumed run draws the same.
         seed = step_seed(self.settings["seed"], self.global_step, self.global_rank)
         torch.manual_seed(seed)
-        # To the network the photograph is a torus, whose seam it can see: so the seam is not where the borders are.
+        # Circular padding has a seam, which the network can see: so it is anywhere but at the borders.
         shifts = torch.randint(photos.shape[-1], (2,)).tolist()
         photos = photos.roll(shifts, (2, 3))
         style = self.styles[self.global_step % len(self.styles)]
@@ -151,7 +151,7 @@ class StyleTransfer(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in logged.items()})
         self.log("objective", terms.total, prog_bar=True, logger=False)
         if self.content_distance is not None and not self.teacher:  # whose own training has found the weight
-            self._lead_content(style, self.all_gather(terms.content.detach()).mean().item())
+            self._adjust_content_weight(style, self.all_gather(terms.content.detach()).mean().item())
         total = terms.total + (self.teacher_weight or 0) * distance
         if self.grid_weight:
             grid = grid_energy(pastiches).mean()
@@ -173,8 +173,8 @@ class StyleTransfer(pl.LightningModule):
     def _distance_from_teacher(self, pastiches: Tensor, photos: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)  # the same input noise: what a network makes of it can then be learned too
         with torch.no_grad():
-            lesson = self.teacher(photos, training=True)
-        distance = F.mse_loss(pastiches, lesson)
+            taught = self.teacher(photos, training=True)
+        distance = F.mse_loss(pastiches, taught)
         self.log("train/distance", distance)
         self.log("distance", distance, prog_bar=True, logger=False)
         return distance
@@ -184,14 +184,14 @@ class StyleTransfer(pl.LightningModule):
         named = (style,) if isinstance(self.network, MultiStyle) else ()
         return network(photos, *named, training=training)
 
-    def _lead_content(self, style: str, content: float) -> None:
-        mean = self.content_means[style] = moved_mean(self.content_means.get(style, content), content)
+    def _adjust_content_weight(self, style: str, content: float) -> None:
+        mean = self.content_means[style] = updated_mean(self.content_means.get(style, content), content)
         loss = self.losses[style]
-        loss.content_weight = led_weight(loss.content_weight, mean, self.content_distance)
+        loss.content_weight = adjusted_weight(loss.content_weight, mean, self.content_distance)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Take the weights into their average, and count the seconds of a step with its wait for data."""
-        self.averaged.update_parameters(self.network)
+        self.ema.update_parameters(self.network)
         now = time.monotonic()
         self.seconds, self._clock = self.seconds + now - self._clock, now
 
@@ -203,7 +203,7 @@ class StyleTransfer(pl.LightningModule):
         """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
         (photos,) = batch
         for style in self.styles:
-            terms = self.losses[style].between(self.paint(self.averaged, photos, style), photos)
+            terms = self.losses[style].between(self.paint(self.ema, photos, style), photos)
             self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
 
     def on_validation_epoch_end(self) -> None:
@@ -246,7 +246,7 @@ class StyleTransfer(pl.LightningModule):
             validation=self.validation,
             content_weights=self.content_weights(),
         )
-        write_network(path, self.averaged.module, metadata)
+        write_network(path, self.ema.module, metadata)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

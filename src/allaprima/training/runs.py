@@ -10,6 +10,7 @@ import torch
 
 from allaprima.errors import UserError, typed
 from allaprima.networks.metadata import Metadata, metadata_from
+from allaprima.networks.old_names import translated
 
 # Of a network's metadata, what a run and its resumption must have in common.
 COMPARED = ("network", "style_size", "styles", "loss_network", "loss", "teacher")
@@ -79,6 +80,7 @@ def read_checkpoint(path: Path, resume: str) -> tuple[dict[str, Any], Metadata]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         theirs = metadata_from(checkpoint["allaprima"])
+        checkpoint["settings"] = translated(checkpoint["settings"])
         comparable(theirs, checkpoint["settings"])
         return checkpoint, theirs
     except FileNotFoundError as error:

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from allaprima.errors import UserError, typed
 
-EVERY = 1.0  # seconds between two looks
+POLL_SECONDS = 1.0  # seconds between two looks
 STEPS_A_MINUTE = 100
 RUNNING: set[subprocess.Popen[bytes]] = set()
 COMMAND = (sys.executable, "-c", "from allaprima.cli import main; main()", "train")
 
 
-class Lesson(NamedTuple):
+class Progress(NamedTuple):
     """Where training stands.
 
     Attributes:
@@ -31,7 +31,7 @@ class Lesson(NamedTuple):
     network: Path | None
 
 
-def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
+def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Progress]:
     """Train a network for a painting as `train.py` does by default, and tell about it every second.
 
     An iterator that is closed ends the training.
@@ -53,8 +53,8 @@ def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
     RUNNING.add(process)
     try:
         while process.poll() is None:
-            yield Lesson(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), None)
-            time.sleep(EVERY)
+            yield Progress(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), None)
+            time.sleep(POLL_SECONDS)
     finally:
         RUNNING.discard(process)
         process.kill()
@@ -63,7 +63,7 @@ def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Lesson]:
     if network is None:
         lines = log.read_text(errors="replace").splitlines()
         raise UserError(next((line for line in reversed(lines) if line.startswith("error: ")), "training ended early"))
-    yield Lesson(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), network)
+    yield Progress(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), network)
 
 
 def end_training() -> None:

@@ -17,11 +17,11 @@ def in_turn(contenders: Mapping[str, Callable[[Any], Result]], settings: Any) ->
     results: dict[str, list[Result]] = {name: [] for name in contenders}
     for _ in trange(settings.benchmark.rounds, desc="rounds"):
         for name, measure in contenders.items():
-            results[name].append(apart(measure, settings))
+            results[name].append(in_fresh_process(measure, settings))
     return results
 
 
-def apart(measure: Callable[[Any], Result], settings: Any) -> Result:
+def in_fresh_process(measure: Callable[[Any], Result], settings: Any) -> Result:
     """What `measure` returns in a fresh process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=end_with_parent) as process:
