@@ -1,9 +1,13 @@
 import contextlib
+import functools
+import http.server
 import os
 import runpy
 import shutil
 import signal
 import sys
+import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +18,18 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
-from allaprima.data.photos import STARTER_VALIDATION, packaged_photos, validation_squares
+from allaprima.cli import register_styles
+from allaprima.commands.infer import paint_files
+from allaprima.commands.optimize import optimize_file
+from allaprima.data.photos import validation_squares
 from allaprima.losses import vgg_weights
 from allaprima.losses.vgg import VGG
+from allaprima.media.bundled import STARTER_VALIDATION, packaged_photos
 
 TOP = Path(__file__).parents[1]
+COFFEE, CAT = packaged_photos(["skimage/data/coffee.png", "skimage/data/chelsea.png"])
 # What is started in the background ignores Ctrl-C, and so would the commands that tests send it to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # A machine that is busy is slow, which is no failure; a file that all examples share is meant.
@@ -42,15 +52,22 @@ SMALL = (
     "optimizer.warmup_steps=2",
 )
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-
-
-def settings(command, *overrides):
-    """What a command gets from `configs/` and from a command line's overrides."""
-    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
-        return compose(command, overrides)
-
-
 TIMES = (0, 40, 80, 200, 240, 280, 320, 333, 400, 440)  # milliseconds, unevenly apart
+
+
+def compose_config(name, *overrides):
+    """What a command gets from `configs/` and from a command line's overrides."""
+    register_styles()
+    with initialize_config_dir(str(TOP / "configs"), version_base="1.3"):
+        return compose(name, overrides)
+
+
+train_config = functools.partial(compose_config, "train")
+
+
+def paint(*overrides):
+    """Paint files with the command's settings."""
+    return paint_files(compose_config("infer", *overrides))
 
 
 def make_clip(path, width=50, height=34, rotation=0, sound=True, times=TIMES, codec="libx264"):
@@ -63,17 +80,19 @@ def make_clip(path, width=50, height=34, rotation=0, sound=True, times=TIMES, co
         if rotation:
             stream.set_display_rotation(rotation)
         tone = output.add_stream("aac", rate=16000) if sound else None
-        for number, time in enumerate(times):
+        for number, milliseconds in enumerate(times):
             pixels = np.tile(np.linspace(40, 160, width, dtype=np.uint8)[None, :, None], (height, 1, 3))
             pixels[4:12, 2 + number : 10 + number] = (230, 60, 20)
             frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            frame.pts = milliseconds
+            frame.time_base = Fraction(1, 1000)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if tone:
             wave = (8000 * np.sin(np.arange(8000) / 6)).astype(np.int16)[None]
             samples = av.AudioFrame.from_ndarray(wave, "s16", "mono")
-            samples.sample_rate, samples.pts = 16000, 0
+            samples.sample_rate = 16000
+            samples.pts = 0
             output.mux(tone.encode(samples))
             output.mux(tone.encode(None))
     return path
@@ -95,7 +114,26 @@ def held_out():
     return validation_squares(packaged_photos(STARTER_VALIDATION), 256)
 
 
-class Ended(NamedTuple):
+@pytest.fixture
+def photo_path(tmp_path):
+    """A small photograph, 90 x 60 pixels."""
+    path = tmp_path / "photo.png"
+    Image.open(COFFEE).resize((90, 60)).save(path)
+    return path
+
+
+@pytest.fixture
+def optimize_photo(tmp_path, photo_path):
+    """Optimize the small photograph, with settings that take seconds."""
+
+    def call(*overrides):
+        small = ("scales=[48]", "iterations=12", f"content={photo_path}", f"output={tmp_path / 'out'}")
+        return optimize_file(compose_config("optimize", *small, *overrides))
+
+    return call
+
+
+class CommandResult(NamedTuple):
     """How a command ended."""
 
     returncode: int
@@ -104,7 +142,7 @@ class Ended(NamedTuple):
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capfd):
+def run_script(tmp_path, monkeypatch, capfd):
     """Run one of the project's scripts as a user would, in an empty folder.
 
     It runs in this process, which has taken its seconds to import PyTorch already.
@@ -119,24 +157,48 @@ def command(tmp_path, monkeypatch, capfd):
             returncode = 0
         except SystemExit as end:
             returncode = end.code
-        return Ended(returncode, *capfd.readouterr())
+        return CommandResult(returncode, *capfd.readouterr())
 
     return call
 
 
 @pytest.fixture
-def refused(command):
+def refused(run_script):
     """Check that a command ends as a user's mistake should: one line, exit status 2, no traceback."""
 
     def check(arguments, *words):
-        ended = command(*arguments)
-        assert ended.returncode == 2
-        (line,) = ended.stderr.splitlines()
+        result = run_script(*arguments)
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
         assert line.startswith("error: ")
         for word in words:
             assert str(word) in line
 
     return check
+
+
+def wait_for(find, seconds=30):
+    """What a function finds, as soon as it finds something; the test fails where that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (found := find()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+@contextlib.contextmanager
+def serve_folder(folder):
+    """The address of a server of a folder's files."""
+
+    class QuietHandler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(autouse=True)

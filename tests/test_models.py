@@ -4,17 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from allaprima.benchmarks import benchmark
-from allaprima.benchmarks.networks import DistanceMetric
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
-
-from .conftest import settings
+from benchmarks.networks import DistanceMetric
 
 NAMES = [name for name in bundled_names("models") if not name.endswith("_realtime")]
 REALTIME = [name for name in bundled_names("models") if name.endswith("_realtime")]
-
 
 loaded = functools.cache(Stylizer.load)
 
@@ -30,7 +26,7 @@ def test_every_bundled_painting_has_a_network():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name, metric, held_out):
+def test_style_distance_is_reduced(name, metric, held_out):
     style = bundled_style(name)
     for photo in held_out.split(1):
         before, after = (metric(picture, photo, style, 384) for picture in (photo, loaded(name)(photo)))
@@ -39,20 +35,11 @@ def test_a_network_comes_far_nearer_to_its_painting_than_the_photograph_is(name,
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", NAMES)
-def test_of_several_pastiches_a_photographs_own_is_nearest_in_content(name, metric, held_out):
+def test_content_is_kept(name, metric, held_out):
     layer = metric.content
     photos, pastiches = (metric.vgg(images, [layer])[layer] for images in (held_out, loaded(name)(held_out)))
     distances = torch.stack([(photos - pastiche).square().mean((1, 2, 3)) for pastiche in pastiches])
     assert distances.argmin(0).tolist() == list(range(len(held_out)))
-
-
-def test_benchmark_of_the_bundled_networks(capsys):
-    benchmark(settings("benchmark", "benchmark=networks", "benchmark.size=64", "benchmark.networks=[kandinsky,udnie]"))
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
-    assert [row[0] for row in rows] == ["kandinsky", "udnie"]
-    for _, style, content, share, johnsons, _, johnsons_share in rows:
-        assert 0 < float(style) < 9 and 0 < float(johnsons) < 9 and 0 < float(content) < 3
-        assert share.endswith("%") and johnsons_share.endswith("%")
 
 
 def steps_behind(metadata):
@@ -61,7 +48,7 @@ def steps_behind(metadata):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_says_where_it_comes_from(name, caffe):
+def test_metadata(name, caffe):
     metadata = loaded(name).metadata
     assert metadata.style == bundled_style(name).painting
     assert metadata.loss_network == caffe.identity
@@ -71,14 +58,14 @@ def test_a_network_says_where_it_comes_from(name, caffe):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_paints_the_photograph_and_no_pattern_of_its_own(name, held_out):
+def test_no_fixed_pattern(name, held_out):
     # One that knows its place by what it is given paints the same at the same place of every photograph.
     pastiches, turned = (F.avg_pool2d(loaded(name)(images), 16) for images in (held_out, held_out.flip(3)))
     assert (pastiches - turned.flip(3)).square().mean().sqrt() < 0.7 * pastiches.std((2, 3)).square().mean().sqrt()
 
 
 @pytest.mark.parametrize("name", NAMES + REALTIME)
-def test_a_network_paints_things_where_they_are(name, held_out):
+def test_no_shift(name, held_out):
     def edges(images):
         grey = images.mean(1)
         return (grey[:, 1:, :-1] - grey[:, :-1, :-1]).abs() + (grey[:, :-1, 1:] - grey[:, :-1, :-1]).abs()
@@ -95,18 +82,19 @@ def grid_energy(images):
     return F.avg_pool2d(F.pixel_unshuffle(detail, 4), 6, stride=3).square().mean((1, 2, 3))
 
 
-def test_a_weave_has_grid_energy_and_noise_has_not():
-    weave, noise = 0.1 * torch.randn(1, 3, 4, 4).repeat(1, 1, 24, 24), 0.1 * torch.randn(1, 3, 96, 96)
+def test_grid_energy():
+    weave = 0.1 * torch.randn(1, 3, 4, 4).repeat(1, 1, 24, 24)
+    noise = 0.1 * torch.randn(1, 3, 96, 96)
     assert grid_energy(noise) < 0.05 * grid_energy(weave)
 
 
 @pytest.mark.parametrize("name", NAMES + REALTIME)
-def test_a_network_paints_no_grid(name, held_out):
+def test_no_grid(name, held_out):
     assert grid_energy(loaded(name)(held_out)).mean() < 2 * grid_energy(held_out).mean()
 
 
 @pytest.mark.parametrize("name", NAMES + REALTIME)
-def test_a_network_leaves_no_frame(name, held_out):
+def test_no_frame(name, held_out):
     pastiches = loaded(name)(held_out)
     for images in (pastiches, pastiches.mT):
         steps = (images[..., 1:, :] - images[..., :-1, :]).abs().mean((0, 1, 3))
@@ -115,12 +103,12 @@ def test_a_network_leaves_no_frame(name, held_out):
     beyond = 64
     within = loaded(name)(F.pad(held_out, (beyond,) * 4, mode="reflect"))[..., beyond:-beyond, beyond:-beyond]
     difference = F.avg_pool2d(pastiches - within, 16).abs().mean((0, 1))
-    inside = difference[2:-2, 2:-2].mean()
-    assert all(border.mean() < 2 * inside for border in (difference[0], difference[-1], *difference.T[[0, -1]]))
+    middle = difference[2:-2, 2:-2].mean()
+    assert all(border.mean() < 2 * middle for border in (difference[0], difference[-1], *difference.T[[0, -1]]))
 
 
 @pytest.mark.parametrize("name", REALTIME)
-def test_a_network_made_for_speed_is_small(name):
+def test_realtime_networks_are_small(name):
     painting = loaded(name).metadata.style.name
     sizes = [sum(weight.numel() for weight in loaded(each).network.parameters()) for each in (name, painting)]
     assert sizes[0] < 0.15 * sizes[1]

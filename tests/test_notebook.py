@@ -3,7 +3,7 @@ import json
 from .conftest import TOP
 
 
-def test_the_notebook_runs(capsys):
+def test_notebook(capsys):
     notebook = json.loads((TOP / "docs/first_steps.ipynb").read_text())
     names = {}
     for cell in notebook["cells"]:

@@ -28,10 +28,11 @@ from allaprima.errors import FileError, UserError
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import READ_FORMATS, open_upright
 from allaprima.networks.files import load_network
+from allaprima.networks.settings import NetworkSettings
 
-from .conftest import settings
+from .conftest import compose_config
 
-SMALL = {"name": "johnson", "width": 2, "blocks": 1, "input_noise": 0.1, "painting_noise": 0.05}
+TINY = {"name": "johnson", "width": 2, "blocks": 1, "input_noise": 0.1, "painting_noise": 0.05}
 COMMANDS = {
     "train": TrainSettings,
     "infer": InferSettings,
@@ -57,14 +58,14 @@ def damaged(content, damage, cut):
     return bytes(spoilt[: int(cut * len(spoilt)) + 1])
 
 
-def one_line(error):
+def check_message(error):
     assert str(error).isprintable() and len(str(error)) < 10_000
 
 
 @functools.cache
 def network_file():
-    metadata = dataclasses.replace(load_network("kandinsky")[1], network=SMALL)
-    state = {name: weight.half() for name, weight in networks.build(**SMALL).state_dict().items()}
+    metadata = dataclasses.replace(load_network("kandinsky")[1], network=NetworkSettings(**TINY))
+    state = {name: weight.half() for name, weight in networks.build(NetworkSettings(**TINY)).state_dict().items()}
     return state, metadata.as_dict()
 
 
@@ -73,11 +74,11 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("properties")
 
 
-def loads_or_is_refused(path):
+def check_network_file(path):
     try:
         network, metadata = load_network(path)
     except UserError as error:
-        one_line(error)
+        check_message(error)
     else:
         assert network(torch.rand(1, 3, 8, 8)).shape == (1, 3, 8, 8) and metadata.as_json()
 
@@ -87,18 +88,18 @@ def test_damaged_network_files(folder, damage, cut):
     state, metadata = network_file()
     path = folder / "network.safetensors"
     path.write_bytes(damaged(save(state, {"allaprima": json.dumps(metadata)}), damage, cut))
-    loads_or_is_refused(path)
+    check_network_file(path)
 
 
 @given(data=st.data())
-def test_network_files_that_say_something_else(folder, data):
-    state, metadata = network_file()
-    metadata = copy.deepcopy(metadata)
+def test_changed_network_metadata(folder, data):
+    state, original = network_file()
+    metadata = copy.deepcopy(original)
     group = data.draw(st.sampled_from([metadata, metadata["style"], metadata["network"], metadata["loss"]]))
     group[data.draw(st.sampled_from([*group, "other"]))] = data.draw(JSON)
     path = folder / "network.safetensors"
     path.write_bytes(save(state, {"allaprima": json.dumps(metadata)}))
-    loads_or_is_refused(path)
+    check_network_file(path)
 
 
 @functools.cache
@@ -111,22 +112,22 @@ def picture_file(kind, mode):
 
 @given(kind=st.sampled_from(READ_FORMATS), mode=st.sampled_from(["RGB", "L", "P"]), damage=DAMAGE, cut=CUT)
 def test_damaged_picture_files(kind, mode, damage, cut):
-    mode = "L" if (kind, mode) in (("JPEG", "P"), ("WEBP", "P")) else mode
+    saved_mode = "L" if (kind, mode) in (("JPEG", "P"), ("WEBP", "P")) else mode
     try:
-        image = open_upright(io.BytesIO(damaged(picture_file(kind, mode), damage, cut)), name="it")
+        image = open_upright(io.BytesIO(damaged(picture_file(kind, saved_mode), damage, cut)), name="it")
     except FileError as error:
-        one_line(error)
+        check_message(error)
     else:
         assert image.mode in ("RGB", "RGBA")
 
 
 @functools.cache
 def given_settings(command):
-    return OmegaConf.to_container(settings(command), resolve=True)
+    return OmegaConf.to_container(compose_config(command), resolve=True)
 
 
 @given(command=st.sampled_from(sorted(COMMANDS)), data=st.data())
-def test_settings_of_any_kind(command, data):
+def test_settings(command, data):
     values = copy.deepcopy(given_settings(command))
     name = data.draw(st.sampled_from(sorted(values)))
     if isinstance(values[name], dict) and data.draw(st.booleans()):
@@ -143,7 +144,7 @@ def test_settings_of_any_kind(command, data):
 
 @functools.cache
 def stylizer():
-    return Stylizer(networks.build(**SMALL), load_network("kandinsky")[1], engine="torch", device="cpu")
+    return Stylizer(networks.build(NetworkSettings(**TINY)), load_network("kandinsky")[1], engine="torch", device="cpu")
 
 
 @given(
@@ -153,12 +154,12 @@ def stylizer():
     size=st.none() | st.integers(-2, 40) | st.floats() | st.text(),
     strength=st.floats() | st.none() | st.text(),
 )
-def test_tensors_of_any_kind(shape, dtype, value, size, strength):
+def test_tensors(shape, dtype, value, size, strength):
     image = torch.full(shape, value if dtype.is_floating_point else 1, dtype=dtype)
     try:
         painted = stylizer()(image, strength, size=size)
     except (ValueError, TypeError) as error:
-        one_line(error)
+        check_message(error)
     else:
         assert painted.shape == image.shape and painted.dtype == dtype
         assert painted.isfinite().all()

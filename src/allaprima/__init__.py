@@ -3,6 +3,7 @@
 from typing import Any
 
 __all__ = ["Stylizer"]
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

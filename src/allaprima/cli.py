@@ -1,84 +1,51 @@
 """How every command begins and ends: settings from `configs/`, a user's mistake in one line with exit status 2.
 
-`allaprima train style=kandinsky` and `python scripts/train.py style=kandinsky` are the same.
+`python scripts/train.py style=kandinsky` and `allaprima train style=kandinsky` are the same.
 """
 
+import argparse
 import contextlib
 import difflib
-import importlib
 import io
+import itertools
 import os
+import pkgutil
 import re
 import sys
-from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TextIO
-from unittest import mock
+from typing import Any, NoReturn, TextIO
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, OverrideParseException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from allaprima.errors import UserError
+from allaprima.media.bundled import TOP, bundled_names
 
-# Beside the package once installed, at the top of a checkout before.
-PLACES = (Path(__file__).parent, Path(__file__).parents[2])
-CONFIGS = next(place / "configs" for place in PLACES if (place / "configs").is_dir())
-
-
-RENAMED = {
+CONFIGS = TOP / "configs"
+RENAMED = {  # names of today by those of before
     "network.grain": "network.input_noise",
     "network.painting_grain": "network.painting_noise",
     "optimizer.average_decay": "optimizer.ema_decay",
+    "teacher_weight": "terms.distillation",
+    "grid_weight": "terms.grid",
+    "stability_weight": "terms.stability",
 }
-NO_WORDS = ("null", "true", "false", "nan", "inf")  # as Hydra reads values
-
-
-class Command(NamedTuple):
-    """What a command does, in a line, and the function that does it, imported late: help need not wait for PyTorch."""
-
-    help: str
-    module: str
-    function: str
-
-
-COMMANDS = {
-    "infer": Command("paint pictures and videos with a trained network", "allaprima.commands.infer", "paint_files"),
-    "train": Command("train one network for one painting", "allaprima.commands.train", "train"),
-    "optimize": Command(
-        "paint one picture the slow way, with no network", "allaprima.commands.optimize", "optimize_file"
-    ),
-    "compare": Command("compare a network with the slow way", "allaprima.commands.compare", "compare"),
-    "export": Command(
-        "write a network for other programs, or a page that paints", "allaprima.commands.export", "export"
-    ),
-    "serve": Command("paint and train on a page in the browser", "allaprima.commands.serve", "serve"),
-    "read_style": Command("write a painting's style file", "allaprima.commands.read_style", "write_style"),
-    "download": Command("download COCO 2017, or go on with it", "allaprima.commands.download", "download_coco"),
-    "benchmark": Command("measure what the documents claim", "allaprima.benchmarks", "benchmark"),
+COMMANDS = {  # what each does, and its function, imported late: help need not wait for PyTorch
+    "infer": ("paint pictures and videos with a trained network", "allaprima.commands.infer:paint_files"),
+    "train": ("train one network for one painting", "allaprima.commands.train:train"),
+    "optimize": ("paint one picture with the optimizer, no network", "allaprima.commands.optimize:optimize_file"),
+    "compare": ("compare a network with the optimizer", "allaprima.commands.compare:compare"),
+    "export": ("write a network for other programs, or a page that paints", "allaprima.commands.export:export"),
+    "serve": ("paint and train on a page in the browser", "allaprima.commands.serve:serve"),
+    "read_style": ("write a painting's style file", "allaprima.commands.read_style:write_style"),
+    "download": ("download COCO 2017, or go on with it", "allaprima.commands.download:download_coco"),
 }
-
-
-@contextlib.contextmanager
-def mistakes_in_one_line(command: str) -> Iterator[None]:
-    """Print a user's mistake as one line and exit with status 2; a programming error keeps its traceback."""
-    try:
-        yield
-    except OverrideParseException as error:
-        if "=" not in error.override:
-            fail(f"'{error.override}' is no setting: write NAME=VALUE, as in input=photo.jpg")
-        fail(f"{error}; a value with more than plain letters and digits needs quotes within quotes: 'name=\"value\"'")
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        fail(explain(error, command))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except OSError as error:
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def fail(message: str) -> NoReturn:
@@ -89,68 +56,18 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def refuse_option(_: ArgumentParser, message: str) -> NoReturn:
-    """What Hydra's parser of options does with one that it does not know, in the place of printing its usage."""
-    fail(f"{message}; settings are written NAME=VALUE, as in input=photo.jpg")
-
-
-def nearest_setting(name: str, command: str) -> str | None:
-    """The setting of a command whose name is most like `name`; None if none is."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        try:
-            settings = names_in(OmegaConf.to_container(compose(command)))
-        except HydraException:  # of a command that needs a choice to be made
-            return None
-    return next(iter(difflib.get_close_matches(name, settings, n=1)), None)
-
-
-def names_in(settings: dict[str, Any], prefix: str = "") -> list[str]:
-    """The names of all settings, dotted where they are in a group."""
-    names = []
-    for key, value in settings.items():
-        names.append(f"{prefix}{key}")
-        if isinstance(value, dict):
-            names += names_in(value, f"{prefix}{key}.")
-    return names
-
-
-def check_choices(command: str, arguments: Sequence[str]) -> None:
-    """Refuse null, a number or nothing where one of the files in a folder of `configs/` is to be chosen.
-
-    Hydra has a traceback for that.
-    """
-    for name, _, value in (argument.partition("=") for argument in arguments):
-        word = value.lower() not in NO_WORDS and re.fullmatch(r"[A-Za-z_].*", value)
-        if word or not re.fullmatch(r"\w+", name) or not (CONFIGS / name).is_dir():
-            continue
-        if name not in choices(command):
-            fail(f"there is no setting '{name}', as `{command} --help` shows")
-        files = sorted(path.stem for path in (CONFIGS / name).glob("*.yaml"))
-        fail(f"{name}={value}: take one of {', '.join(files)}")
-
-
-def choices(command: str) -> set[str]:
-    """The names of the folders of `configs/` in which a command's settings choose a file."""
-    found = set()
-    for item in OmegaConf.load(CONFIGS / f"{command}.yaml").get("defaults", []):
-        if OmegaConf.is_dict(item):
-            found |= {str(name).removeprefix("override /") for name in item}
-        elif item not in ("_self_", "quiet"):  # another command's settings
-            found |= choices(item)
-    return found
-
-
-def explain(error: Exception, command: str) -> str:
-    """What Hydra says of a mistake, but for one that it has bad advice for: a setting that does not exist."""
-    unknown = re.match(r"Could not override '([^']+)'", str(error))
-    if not unknown:
-        return str(error).partition("Config search path")[0]
-    if unknown[1] in RENAMED:
-        return f"{unknown[1]} is {RENAMED[unknown[1]]} now"
-    nearest = nearest_setting(unknown[1], command)
-    meant = f": did you mean {nearest}?" if nearest else f", as `{command} --help` shows"
-    return f"there is no setting '{unknown[1]}'{meant}"
+@contextlib.contextmanager
+def mistakes_in_one_line() -> Iterator[None]:
+    """Print a user's mistake as one line and exit with status 2; a programming error keeps its traceback."""
+    try:
+        yield
+    except UserError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 class PipeSafeStream:
@@ -172,44 +89,132 @@ class PipeSafeStream:
         return len(text)
 
 
-def run(command: str) -> None:
-    """Run a command with the settings of `configs/COMMAND.yaml` and of the command line."""
-
-    @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=command)
-    def work(config: DictConfig) -> None:
-        with mistakes_in_one_line(command):  # before Hydra sees them and adds lines of its own
-            getattr(importlib.import_module(COMMANDS[command].module), COMMANDS[command].function)(config)
-
+def run(name: str, arguments: Sequence[str] | None = None, function: str | None = None) -> None:
+    """Run a function, of `COMMANDS` or another, with the settings of `configs/NAME.yaml` and of the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
-    for argument in sys.argv[1:]:
-        if argument.startswith(("+", "~")):
-            fail(f"'{argument}': no command knows other settings than those in configs/, and each needs all of its own")
-    if command == "benchmark" and len(sys.argv) > 1 and re.fullmatch(r"\w+", sys.argv[1]):
-        sys.argv[1] = f"benchmark={sys.argv[1]}"  # the benchmark's name stands alone, as a subcommand does
-    # A name with ${ in it is a name: nobody types references from one setting to another.
-    sys.argv[1:] = [re.sub(r"(?<!\\)\$\{", r"\\${", argument) for argument in sys.argv[1:]]
-    check_choices(command, sys.argv[1:])
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors in the settings come here instead of being printed by Hydra
-    with (
-        mistakes_in_one_line(command),
-        mock.patch.object(ArgumentParser, "error", refuse_option),
-        contextlib.redirect_stdout(PipeSafeStream(sys.stdout)),
-    ):
-        work()
+    parser = argparse.ArgumentParser(name, add_help=False, allow_abbrev=False, exit_on_error=False)
+    for letter, option in (("-h", "--help"), ("-m", "--multirun"), ("-sc", "--shell-completion")):
+        parser.add_argument(letter, option, action="store_true")
+    parser.add_argument("-c", "--cfg", nargs="?", const="job")
+    options, settings = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    register_styles()
+    if options.shell_completion:
+        hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)(lambda config: None)()
+        return
+    with mistakes_in_one_line(), contextlib.redirect_stdout(PipeSafeStream(sys.stdout)):
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            if options.help:
+                print(help_text(name))
+                return
+            configs = [composed(name, overrides) for overrides in all_overrides(settings, options.multirun)]
+        for config in configs:
+            if options.cfg:
+                print(OmegaConf.to_yaml(config))
+            else:
+                pkgutil.resolve_name(function or COMMANDS[name][1])(config)
+
+
+def register_styles() -> None:
+    """Make the bundled paintings the choices of the group `style`, and `all` for all of them."""
+    settings = OmegaConf.load(CONFIGS / "style.yaml")
+    for name in (*bundled_names("models/styles"), "all"):
+        ConfigStore.instance().store(name, OmegaConf.merge(settings, {"name": name}), group="style")
+
+
+def all_overrides(settings: Sequence[str], multirun: bool) -> Iterator[tuple[str, ...]]:
+    """The overrides of every run: of one, or with `multirun` of one for each combination of values given as A,B."""
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    values = []
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or name.startswith(("+", "~", "-")):
+            raise UserError(f"'{setting}' is no setting: write NAME=VALUE, as in input=photo.jpg, of those in configs/")
+        # A name with ${ in it is a name: nobody types references from one setting to another.
+        value = re.sub(r"(?<!\\)\$\{", r"\\${", value)
+        try:
+            override = parser.parse_override(f"{name}={value}")
+            if override.is_sweep_override() and not multirun:
+                raise HydraException("a text with commas")
+            sweep = override.sweep_string_iterator() if override.is_sweep_override() else [value]
+        except HydraException:  # what the grammar has no place for is a text as it stands
+            sweep = [QuotedString(value, Quote.single).with_quotes()]
+        values.append([f"{name}={each}" for each in sweep])
+    return itertools.product(*values)
+
+
+def composed(command: str, overrides: Sequence[str]) -> DictConfig:
+    """A command's settings. Raises UserError with one line on the first override that cannot be."""
+    groups = default_choices(command)
+    chosen = []
+    for name, _, value in (override.partition("=") for override in overrides):
+        if name in RENAMED:
+            raise UserError(f"{name}= is {RENAMED[name]}= now")
+        if name in groups:
+            options = GlobalHydra.instance().config_loader().get_group_options(name)
+            if value not in options:
+                raise UserError(f"{name}={value}: take one of {', '.join(options)}")
+            chosen.append(f"{name}={value}")
+    try:
+        known = [*groups, *setting_names(OmegaConf.to_container(compose(command, chosen)))]
+        for name in (override.partition("=")[0] for override in overrides):
+            if name not in known:
+                nearest = difflib.get_close_matches(name, known, n=1)
+                advice = f": did you mean {nearest[0]}?" if nearest else f", as `{command} --help` shows"
+                raise UserError(f"there is no setting '{name}'{advice}")
+        return compose(command, list(overrides))
+    except UserError:
+        raise
+    except Exception as error:  # Hydra and OmegaConf raise many kinds for values that cannot be
+        raise UserError(str(error).partition("Config search path")[0]) from error
+
+
+def default_choices(command: str) -> dict[str, str | None]:
+    """The groups in which a command's settings choose a file, each with its default."""
+    found: dict[str, str | None] = {}
+    for item in OmegaConf.load(CONFIGS / f"{command}.yaml").get("defaults", []):
+        if OmegaConf.is_dict(item):
+            found |= OmegaConf.to_container(item)
+        elif item != "_self_":  # another command's settings
+            found |= default_choices(item)
+    return OmegaConf.to_container(OmegaConf.create(found), resolve=True)  # of which one may refer to another
+
+
+def setting_names(settings: dict[str, Any], prefix: str = "") -> list[str]:
+    """The names of all settings, dotted where they are in a group."""
+    names = []
+    for key, value in settings.items():
+        names.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            names += setting_names(value, f"{prefix}{key}.")
+    return names
+
+
+def without_defaults(text: str) -> str:
+    """A file of `configs/` without its list of defaults, which is Hydra's business."""
+    return re.sub(r"^(defaults:\n(  - .*\n)+\n?|name: \?\?\?\n)", "", text, flags=re.MULTILINE)
+
+
+def help_text(name: str) -> str:
+    """What a command does, and its settings with their defaults, as `configs/` has them."""
+    text = [f"{name} NAME=VALUE ...\n", without_defaults((CONFIGS / f"{name}.yaml").read_text())]
+    for group, choice in default_choices(name).items():
+        options = GlobalHydra.instance().config_loader().get_group_options(group)
+        text.append(f"{group}: one of {', '.join(options)}; {choice} has")
+        for file in (CONFIGS / group / f"{choice}.yaml", CONFIGS / f"{group}.yaml"):
+            if file.exists():
+                text.append(re.sub(r"^(?=\w)", f"{group}.", without_defaults(file.read_text()), flags=re.MULTILINE))
+    return "\n".join([*text, "--multirun runs every combination of values given as A,B; --cfg job prints the settings"])
 
 
 def main() -> None:
     """The command `allaprima`: the name of one of `COMMANDS`, then its settings."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("allaprima COMMAND NAME=VALUE ...\n")
-        print("\n".join(f"  {name:12}{command.help}" for name, command in COMMANDS.items()))
+        print("\n".join(f"  {name:12}{purpose}" for name, (purpose, _) in COMMANDS.items()))
         print("\nallaprima COMMAND --help lists the command's settings")
         return
-    # Lightning starts a process for each further device by these arguments once more, without the name.
-    again = os.environ.get("LOCAL_RANK", "0") != "0" and os.environ.get("ALLAPRIMA_COMMAND")
-    name = os.environ["ALLAPRIMA_COMMAND"] = again or sys.argv.pop(1)
-    if name not in COMMANDS:
-        fail(f"there is no command '{name}': take one of {', '.join(COMMANDS)}")
-    run(name)
+    if sys.argv[1] not in COMMANDS:
+        fail(f"there is no command '{sys.argv[1]}': take one of {', '.join(COMMANDS)}")
+    run(sys.argv[1], sys.argv[2:])

@@ -12,14 +12,12 @@ from allaprima.errors import UserError
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 NEVER = 2**31 - 1
-CPUINFO = Path("/proc/cpuinfo")
 
 
 def fastest_precision(accelerator: str) -> str:
-    """Lightning's name for bfloat16 with float32 weights where the hardware computes in bfloat16, else for float32.
+    """Lightning's name for bfloat16 with float32 weights where that is native, else for float32.
 
-    Args:
-        accelerator: `cpu` or `gpu`, as Lightning calls it, or a device of PyTorch's, `cpu`, `cuda` or `mps`.
+    The accelerator is `cpu` or `gpu`, as Lightning calls it, or a device of PyTorch's, `cpu`, `cuda` or `mps`.
     """
     if accelerator == "mps":
         native = False
@@ -31,11 +29,7 @@ def fastest_precision(accelerator: str) -> str:
 
 
 def chosen_device(name: str) -> str:
-    """The device of PyTorch's that is meant, cpu, cuda or mps; by `auto` a GPU where there is one.
-
-    Raises:
-        UserError: there is no such device here.
-    """
+    """PyTorch's name of a device; `auto` is a GPU where there is one. Raises UserError if there is no such device."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(device for device, found in available.items() if found)
@@ -62,6 +56,7 @@ def keep_freed_memory() -> None:
 
 def processor_name() -> str:
     """Its name as Linux tells it, elsewhere its architecture."""
-    information = CPUINFO.read_text() if CPUINFO.exists() else ""
+    file = Path("/proc/cpuinfo")
+    information = file.read_text() if file.exists() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", information, re.MULTILINE)
     return model[1] if model else platform.machine()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from allaprima.commands.settings import Settings, Text
+from allaprima.commands.settings import Settings
 from allaprima.data.coco import download
+from allaprima.limits import Text
 
 
 class DownloadSettings(Settings):

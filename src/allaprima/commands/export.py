@@ -6,17 +6,17 @@ from typing import Literal
 
 from omegaconf import DictConfig
 
-from allaprima.commands.groups import StyleSettings
-from allaprima.commands.paths import ALL, chosen_network
-from allaprima.commands.settings import Settings, Text
-from allaprima.data.photos import held_out_photos, readable
+from allaprima.commands.network_choice import NetworkChoice
+from allaprima.data.photos import readable
 from allaprima.errors import UserError
 from allaprima.inference.engines import ENGINES, not_installed
 from allaprima.inference.exporters import write_onnx, write_openvino
 from allaprima.inference.quantization import INT8
 from allaprima.inference.webpage import write_page
-from allaprima.media.bundled import bundled_names
-from allaprima.media.images import at_short_side, read_picture
+from allaprima.limits import Text
+from allaprima.losses.style import chosen_styles
+from allaprima.media.images import read_photo
+from allaprima.media.inputs import held_out_photos
 from allaprima.networks.files import load_single
 
 ONNX = ENGINES["onnxruntime"][1]
@@ -25,11 +25,9 @@ FORMATS = {"onnx": ONNX, "openvino": ENGINES["openvino"][1], "web": ONNX}
 CHECKED = (161, 202, 255)
 
 
-class ExportSettings(Settings):
+class ExportSettings(NetworkChoice):
     """`configs/export.yaml`."""
 
-    style: StyleSettings
-    model: Text | None
     format: Literal["onnx", "openvino", "web"]
     int8: bool
     output: Text
@@ -37,14 +35,7 @@ class ExportSettings(Settings):
 
 
 def export(config: DictConfig) -> Path:
-    """Write the network that `configs/export.yaml` names in another format; any batch, any size.
-
-    Returns:
-        The file; an OpenVINO network's weights stand beside it as .bin.
-
-    Raises:
-        UserError: an option that cannot be done, or a package that the format needs is missing.
-    """
+    """Write the network that `configs/export.yaml` names in another format, any batch and size; the file."""
     settings = ExportSettings.read(config)
     if settings.int8 and settings.format != "openvino":
         raise UserError(f"format={settings.format} has no int8: take format=openvino, or leave out int8=true")
@@ -52,32 +43,29 @@ def export(config: DictConfig) -> Path:
         raise UserError(f"format={settings.format} needs {', '.join(missing)}: pip install 'allaprima[export]'")
     if settings.format == "web":
         return export_page(settings)
-    path = chosen_network(settings)
-    network, metadata = load_single(path, settings.style.name)
-    photos = []
-    for photo, short in zip(readable(held_out_photos(settings.photos)), itertools.cycle(CHECKED), strict=False):
-        photos.append(at_short_side(read_picture(photo).image[None], short))
+    path = settings.network_file()
+    exported = load_single(path, settings.style.name)
+    shorts = itertools.cycle(CHECKED)
+    photos = [read_photo(photo, next(shorts)) for photo in readable(held_out_photos(settings.photos))]
+    folder = Path(settings.output)
     if settings.format == "onnx":
-        file, decibels = write_onnx(Path(settings.output), path.stem, network, metadata, photos)
+        file = folder / f"{path.stem}.onnx"
+        decibels = write_onnx(file, *exported, photos)
     else:
-        file, decibels = write_openvino(Path(settings.output), path.stem, network, metadata, photos, settings.int8)
+        file = folder / (f"{path.stem}_int8.xml" if settings.int8 else f"{path.stem}.xml")
+        decibels = write_openvino(file, *exported, photos, settings.int8)
     computed = "int8" if settings.int8 else "float32"
     print(f"{file}: as PyTorch paints, to {decibels:.0f} dB or better on {len(photos)} photographs, in {computed}")
     return file
 
 
 def export_page(settings: ExportSettings) -> Path:
-    """Write a page that paints in a browser: with the network of `model`, or the one made for speed of `style`, or all.
-
-    Raises:
-        UserError: there is no such network, or the browser's runtime cannot be had.
-    """
+    """Write a page that paints in a browser, by `model` or by the network made for speed of `style`, or of all."""
     if settings.model:
-        names = [chosen_network(settings)]
+        files = [settings.network_file()]
     else:
-        styles = bundled_names("models/styles") if settings.style.name == ALL else [settings.style.name]
-        names = [chosen_network(settings, style, fast=True) for style in styles]
-    networks = {path.stem: load_single(path, settings.style.name) for path in names}
+        files = [settings.network_file(style, fast=True) for style in chosen_styles(settings.style.name)]
+    networks = {path.stem: load_single(path, settings.style.name) for path in files}
     folder = write_page(Path(settings.output) / "web", networks)
     print(f"{folder} is a page for any web server; to look at it here: python -m http.server -d {folder}")
     print("then open http://localhost:8000")

@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,63 +12,48 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from omegaconf import DictConfig
-from PIL import Image
 from pydantic import BeforeValidator, Field
 from tqdm import tqdm
 
-from allaprima.commands.groups import StyleSettings
-from allaprima.commands.paths import (
-    ALL,
-    STANDARD,
-    camera_number,
-    chosen_network,
-    find_inputs,
-    is_video,
-    place_outputs,
-    place_sheets,
-    recorded_file,
-)
-from allaprima.commands.settings import Settings, Share, Smooth, Text, Whole, Words, listed
+from allaprima.commands.network_choice import NetworkChoice
 from allaprima.errors import FileError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import MANY, engine_for, faster_note
 from allaprima.inference.live import paint_camera
 from allaprima.inference.stylizer import BRUSHES, Stylizer
-from allaprima.media.bundled import bundled_names
+from allaprima.limits import AnyText, Fraction, PositiveInt, Text
+from allaprima.losses.style import ALL, chosen_styles
+from allaprima.media.camera import camera_number
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
-from allaprima.media.images import at_short_side, encoded_image, open_upright, read_picture, write_image
-from allaprima.networks.metadata import EquivalentIterations
+from allaprima.media.images import encoded_image, open_upright, read_photo, write_image
+from allaprima.media.inputs import STANDARD, find_inputs
+from allaprima.media.outputs import place_outputs, place_sheets, recorded_file
+from allaprima.media.video import is_video
 
-SHEET_SIDE, COLUMNS = 320, 4
+SHEET_SIDE = 320  # pixels
+COLUMNS = 4  # of a sheet
 
 
-class InferSettings(Settings):
+class InferSettings(NetworkChoice):
     """`configs/infer.yaml`."""
 
-    style: StyleSettings
-    model: Text | None
-    input: Annotated[list[Words], BeforeValidator(listed)] | None
+    input: Annotated[list[AnyText], BeforeValidator(lambda value: value if isinstance(value, list) else [value])] | None
     output: Text
     suffix: Text | None
-    strength: Share
+    strength: Fraction
     preserve_color: bool
-    size: Whole | None
+    size: PositiveInt | None
     brush: Annotated[float, Field(ge=BRUSHES[0], le=BRUSHES[1])]
-    smooth: Smooth
+    smooth: Annotated[float, Field(ge=0, le=0.95)]
     fast: bool
     engine: Text
     device: Text
     as_json: bool = Field(alias="json")
 
     def options(self) -> dict[str, Any]:
-        """Of a call of the stylizer."""
-        return {
-            "strength": self.strength,
-            "preserve_color": self.preserve_color,
-            "size": self.size,
-            "brush": self.brush,
-        }
+        """Of the stylizer's `paint`."""
+        return self.model_dump(include={"strength", "preserve_color", "size", "brush"})
 
     def quiet(self) -> bool:
         """Whether standard output belongs to a program that reads it."""
@@ -86,49 +72,48 @@ class Result(NamedTuple):
 
 
 def paint_files(config: DictConfig) -> list[Path]:
-    """Paint the files that `configs/infer.yaml` describes; with several, those that cannot be read are passed over.
-
-    Returns:
-        The files written.
-
-    Raises:
-        UserError: an option that cannot be done, or, after all others are painted, files that could not be.
-    """
+    """Paint the files that `configs/infer.yaml` describes, passing over what cannot be read; the files written."""
     settings = InferSettings.read(config)
     keep_freed_memory()
-    everything = settings.style.name == ALL
+    every_style = settings.style.name == ALL
     if (camera := camera_number(settings.input)) is not None:
-        if everything:
+        if every_style:
             raise UserError("style=all paints pictures and videos: name one painting for a camera")
         return paint_live(settings, camera)
     inputs = find_inputs(settings.input, Path(settings.output))
     pictures = MANY if any(is_video(path) for path, _ in inputs) else len(inputs)
-    results, failures = [], []
-    for name in bundled_names("models/styles") if everything else [settings.style.name]:
-        stylizer = ready_stylizer(settings, name, pictures)
+    results: list[Result] = []
+    failures: list[Path] = []
+    for name in chosen_styles(settings.style.name):
+        stylizer = load_stylizer(settings, name, pictures)
         outputs = place_outputs(inputs, settings.output, stylizer.metadata.style.name, settings.suffix)
-        if everything and (outputs[0] == Path(settings.output) or inputs[0][0] == STANDARD):
+        if every_style and (outputs[0] == Path(settings.output) or inputs[0][0] == STANDARD):
             raise UserError("style=all gives many pictures: name a file or a folder to paint, and a folder for output=")
-        places = place_sheets(inputs, outputs) if everything else {}
+        places = place_sheets(inputs, outputs) if every_style else {}
         painted, failed = paint_all(stylizer, [path for path, _ in inputs], outputs, settings)
-        results, failures = results + painted, failures + failed
+        results += painted
+        failures += failed
     sheets = write_sheets(results, places)
-    tell(settings, results, sheets, stylizer, pictures)
+    print_results(settings, results, sheets, stylizer, pictures)
     if failures:
         total = len(results) + len(failures)
         raise UserError(f"{len(failures)} of {total} files could not be painted, {failures[0]} the first of them")
     return [Path(result.output) for result in results] + sheets
 
 
-def paint_live(settings: InferSettings, camera: int) -> list[Path]:
-    """Paint a camera; the file that it was recorded to, if any.
+def load_stylizer(settings: InferSettings, style: str, pictures: int) -> Stylizer:
+    """The network that is meant, with the engine that is done first with that many pictures."""
+    engine = settings.engine
+    if engine == "auto" and chosen_device(settings.device) == "cpu":
+        engine = engine_for(pictures)
+    return Stylizer.load(settings.network_file(style, settings.fast), style, engine, settings.device)
 
-    Raises:
-        UserError: no such camera, no screen, a file that cannot be written.
-    """
+
+def paint_live(settings: InferSettings, camera: int) -> list[Path]:
+    """Paint a camera; the file that it was recorded to, if any."""
     output = recorded_file(settings.output)
-    stylizer = ready_stylizer(settings, settings.style.name, MANY)
-    frames = paint_camera(stylizer, camera, output, settings.smooth, settings.options())
+    stylizer = load_stylizer(settings, settings.style.name, MANY)
+    frames = paint_camera(stylizer, camera, output, settings.smooth, **settings.options())
     print(f"{frames} frames of camera {camera} as {stylizer.metadata.style}" + (f": {output}" if output else ""))
     return [output] if output else []
 
@@ -136,35 +121,21 @@ def paint_live(settings: InferSettings, camera: int) -> list[Path]:
 def paint_all(
     stylizer: Stylizer, inputs: Sequence[Path], outputs: Sequence[Path], settings: InferSettings
 ) -> tuple[list[Result], list[Path]]:
-    """Paint each input to its output; what was painted, and inputs that could not be.
-
-    Raises:
-        FileError: the only input could not be painted, or a folder cannot be written to.
-    """
+    """Paint each input to its output; what was painted, and inputs that could not be, but for the only one."""
     if len(inputs) > 1:
         for folder in {output.parent for output in outputs}:
             check_writable(folder)  # before an hour of painting, not after it
-    painting, results, failures = stylizer.metadata.style, [], []
+    results: list[Result] = []
+    failures: list[Path] = []
     for source, output in zip(tqdm(inputs, unit="file", disable=len(inputs) == 1), outputs, strict=True):
-        started = time.monotonic()
         try:
             with enough_memory(source):
-                if is_video(source):
-                    pixels = paint_clip(stylizer, source, output, settings.smooth, settings.options())
-                else:
-                    pixels = paint_picture(stylizer, source, output, settings)
+                results.append(paint_file(stylizer, source, output, settings))
         except FileError as error:
             if len(inputs) == 1:
                 raise
             tqdm.write(f"passed over: {error}", file=sys.stderr)
             failures.append(source)
-        else:
-            seconds = time.monotonic() - started
-            result = Result(str(source), str(output), painting.name, stylizer.painted_by, pixels, round(seconds, 3))
-            results.append(result)
-            if not settings.quiet():
-                speed = f"in {seconds:.2g} s, {pixels / seconds / 1e6:.2g} megapixels a second"
-                tqdm.write(f"{source.name} as {painting}: {output}, {speed}", file=sys.stdout)
     return results, failures
 
 
@@ -179,7 +150,48 @@ def enough_memory(source: Path) -> Iterator[None]:
         raise FileError(f"{source} is too large for the memory: give a smaller size=, as size=1024") from error
 
 
-def tell(
+def paint_file(stylizer: Stylizer, source: Path, output: Path, settings: InferSettings) -> Result:
+    """Paint a picture or a video, and say so. Raises FileError if it cannot be read or written."""
+    started = time.monotonic()
+    painting = stylizer.metadata.style
+    if is_video(source):
+        pixels, engine = paint_clip(stylizer, source, output, settings.smooth, **settings.options())
+    else:
+        if source == STANDARD:
+            content = sys.stdin.buffer.read(LARGEST_PICTURE + 1)
+            if len(content) > LARGEST_PICTURE:
+                raise FileError(f"standard input has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
+            image = open_upright(io.BytesIO(content), name="standard input")
+        else:
+            image = open_upright(source)
+        painted, engine = stylizer.paint(image, **settings.options())
+        pixels = painted.width * painted.height
+        if output == STANDARD:
+            sys.stdout.buffer.write(encoded_image(painted, settings.suffix or ".png"))
+        else:
+            write_image(output, painted)
+    seconds = time.monotonic() - started
+    if not settings.quiet():
+        speed = f"in {seconds:.2g} s, {pixels / seconds / 1e6:.2g} megapixels a second"
+        tqdm.write(f"{source.name} as {painting}: {output}, {speed}", file=sys.stdout)
+    return Result(str(source), str(output), painting.name, engine, pixels, round(seconds, 3))
+
+
+def write_sheets(results: Sequence[Result], places: Mapping[str, Path]) -> list[Path]:
+    """A sheet for every photograph that has a place for one: itself and its stylized images, with their names."""
+    from allaprima.evaluation.figures import contact_sheet, encoded  # matplotlib, a second that others need not wait
+
+    sheets = []
+    for source, painted in itertools.groupby(sorted(results), lambda result: result.input):
+        if source in places:
+            files = {"photograph": source} | {result.style: result.output for result in painted}
+            pictures = {name: read_photo(Path(path), SHEET_SIDE) for name, path in files.items()}
+            write_atomically(places[source], encoded(contact_sheet(pictures, COLUMNS), 110, "jpeg"))
+            sheets.append(places[source])
+    return sheets
+
+
+def print_results(
     settings: InferSettings, results: Sequence[Result], sheets: Sequence[Path], stylizer: Stylizer, pictures: int
 ) -> None:
     """Say at the end what was done: in words, or as JSON, one object for each input and painting."""
@@ -197,62 +209,12 @@ def tell(
         print(iterations_note(stylizer.metadata.equivalent_iterations))
 
 
-def write_sheets(results: Sequence[Result], places: Mapping[str, Path]) -> list[Path]:
-    """A sheet for every photograph that has a place for one: itself and its stylized images, with their names."""
-    from allaprima.evaluation.figures import encoded, picture_table  # matplotlib, a second that others need not wait
-
-    sheets = []
-    for source, painted in itertools.groupby(sorted(results), lambda result: result.input):
-        if source in places:
-            cells = [("photograph", Path(source))] + [(result.style, Path(result.output)) for result in painted]
-            cells = [(name, at_short_side(read_picture(path).image[None], SHEET_SIDE)) for name, path in cells]
-            rows = [("", dict(cells[first : first + COLUMNS])) for first in range(0, len(cells), COLUMNS)]
-            sheets.append(places[source])
-            write_atomically(sheets[-1], encoded(picture_table(rows), 110, "jpeg"))
-    return sheets
-
-
-def ready_stylizer(settings: InferSettings, style: str, pictures: int) -> Stylizer:
-    """The network that is meant, with the engine that is done first with so many pictures.
-
-    Raises:
-        UserError: there is no such network, engine or device.
-    """
-    engine = settings.engine
-    if engine == "auto" and chosen_device(settings.device) == "cpu":
-        engine = engine_for(pictures)
-    return Stylizer.load(chosen_network(settings, style, settings.fast), style, engine, settings.device)
-
-
-def paint_picture(stylizer: Stylizer, photo: Path, output: Path, settings: InferSettings) -> int:
-    """Paint one picture file as `Stylizer` does; how many pixels it has.
-
-    Raises:
-        FileError: it cannot be read or written, or is too large for the memory.
-    """
-    image = read_standard_input() if photo == STANDARD else open_upright(photo)
-    painted = stylizer(image, **settings.options())
-    if output == STANDARD:
-        sys.stdout.buffer.write(encoded_image(painted, settings.suffix or ".png"))
-    else:
-        write_image(output, painted)
-    return painted.width * painted.height
-
-
-def read_standard_input() -> Image.Image:
-    """The picture on standard input. Raises FileError if there is none."""
-    content = sys.stdin.buffer.read(LARGEST_PICTURE + 1)
-    if len(content) > LARGEST_PICTURE:
-        raise FileError(f"standard input has more than {LARGEST_PICTURE >> 20} MB: give a smaller picture")
-    return open_upright(io.BytesIO(content), name="standard input")
-
-
-def iterations_note(equivalent: Mapping[str, EquivalentIterations]) -> str:
-    """What `scripts/compare.py` found of a network, in words."""
+def iterations_note(equivalent: Mapping[str, Mapping[str, float]]) -> str:
+    """What the comparison with the optimizer found of a network, in words."""
     counts = []
     for size, found in equivalent.items():
         numbers = {start: found[start] for start in ("noise", "photo") if start in found}
-        more = {start: " or more" if number >= found["of"] else "" for start, number in numbers.items()}
-        told = " and ".join(f"{number:g}{more[start]} from {start}" for start, number in numbers.items())
-        counts.append(f"{told} at {size} pixels")
+        more = {start: " or more" if number >= found.get("of", math.inf) else "" for start, number in numbers.items()}
+        words = " and ".join(f"{number:g}{more[start]} from {start}" for start, number in numbers.items())
+        counts.append(f"{words} at {size} pixels")
     return f"one pass of this network is as good as these iterations of the slow optimizer: {'; '.join(counts)}"

@@ -1,35 +1,29 @@
-"""Painting one photograph with the optimizer: scales from coarse to fine, the picture so far, how it came to be."""
+"""Painting one photograph with the optimizer: scales from coarse to fine, the picture so far, an animation of them."""
 
-import io
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Self
 
 import torch
 from omegaconf import DictConfig
-from PIL import Image
 from pydantic import model_validator
 from torch import Tensor
 from tqdm import tqdm
 
-from allaprima.commands.groups import LossSettings, StyleSettings
-from allaprima.commands.objective import fast_on_cpu, load_objectives
-from allaprima.commands.paths import place_outputs
-from allaprima.commands.settings import SMALLEST_SIDE, Number, Seed, Settings, Sides, Text, Whole, one_of
-from allaprima.data.photos import STARTER_VALIDATION, packaged_photos
+from allaprima.commands.settings import Settings
 from allaprima.errors import UserError
 from allaprima.hardware import keep_freed_memory
+from allaprima.limits import SMALLEST_SIDE, NonNegative, PositiveInt, Seed, Sides, Text, one_of
+from allaprima.losses.objective import LossSettings, StyleSettings
 from allaprima.losses.perceptual import PerceptualLoss
-from allaprima.losses.style import bundled_style, picture_name
-from allaprima.media.bundled import bundled_file
-from allaprima.media.files import write_atomically
-from allaprima.media.images import Picture, at_short_side, read_picture, resized, to_image, write_picture
+from allaprima.losses.style import picture_name
+from allaprima.media.bundled import STARTER_VALIDATION, bundled_file, packaged_photos
+from allaprima.media.images import at_short_side, read_picture
+from allaprima.media.outputs import place_outputs
 from allaprima.networks.files import load_network
 from allaprima.optimization.image import METHODS, Iteration
-from allaprima.optimization.multiscale import coarse_to_fine
-
-FRAME_MILLISECONDS, LAST_FRAME_MILLISECONDS = 80, 2000
-MOST_FRAMES = 100
+from allaprima.optimization.multiscale import coarse_to_fine, first_picture, load_scale_objectives
+from allaprima.optimization.progress import ProgressRecorder
 
 
 class OptimizeSettings(Settings):
@@ -43,11 +37,11 @@ class OptimizeSettings(Settings):
     init: Text
     method: Annotated[Text, one_of(METHODS)]
     scales: Sides
-    iterations: Whole
-    show_every: Whole
-    content_weight: Number | None
-    style_weight: Number
-    tv_weight: Number
+    iterations: PositiveInt
+    show_every: PositiveInt
+    content_weight: NonNegative | None
+    style_weight: NonNegative
+    tv_weight: NonNegative
 
     @model_validator(mode="after")
     def check_weights(self) -> Self:
@@ -58,54 +52,46 @@ class OptimizeSettings(Settings):
 
 
 def optimize_file(config: DictConfig) -> Path:
-    """Paint the photograph that `configs/optimize.yaml` names; interrupted, keep the picture reached so far.
-
-    Returns:
-        The picture's file; beside it stands its animation.
-
-    Raises:
-        UserError: an option that cannot be done, or, with the last good picture kept, an objective that is no number.
-    """
+    """Paint the photograph that `configs/optimize.yaml` names; interrupted, keep the picture so far; its file."""
     settings = OptimizeSettings.read(config)
     keep_freed_memory()
     torch.manual_seed(settings.seed)
     photo_path = Path(settings.content) if settings.content else packaged_photos(STARTER_VALIDATION)[0]
     photo = read_picture(photo_path)
-    if min(photo.image.shape[-2:]) < SMALLEST_SIDE:
-        height, width = photo.image.shape[-2:]
-        raise UserError(
-            f"{photo_path} is {width} x {height} pixels: give a photograph of {SMALLEST_SIDE} or more a side"
-        )
+    height, width = photo.image.shape[-2:]
+    if min(height, width) < SMALLEST_SIDE:
+        size = f"{width} x {height} pixels"
+        raise UserError(f"{photo_path} is {size}: give a photograph of {SMALLEST_SIDE} or more a side")
     name = picture_name(settings.style.image) if settings.style.image else settings.style.name
     (output,) = place_outputs([(photo_path, Path(photo_path.name))], settings.output, name, None)
-    record = Record(output, settings.show_every)
+    recorder = ProgressRecorder(output, settings.show_every)
     inputs = {Path(path).resolve() for path in (photo_path, settings.style.image, settings.init) if path}
-    if inputs & {output.resolve(), record.animation.resolve()}:
-        raise UserError(f"{output} or {record.animation.name} beside it is one of the inputs: choose another output=")
+    if inputs & {output.resolve(), recorder.animation.resolve()}:
+        raise UserError(f"{output} or {recorder.animation.name} beside it is one of the inputs: choose another output=")
     start = first_picture(settings.init, at_short_side(photo.image[None], settings.scales[0]))
-    losses = objectives(weighted(settings), settings.style, settings.scales)
-    failure = descend(settings, losses, photo.image[None], start, record)
-    if record.last:
-        record.finish(photo)
-        print(f"{photo_path.name} as {name}: {output}, and how it came to be: {record.animation}")
+    losses = load_scale_objectives(weighted_loss(settings), settings.style, settings.scales)
+    failure = optimize_scales(settings, losses, photo.image[None], start, recorder)
+    if recorder.last:
+        recorder.finish(photo)
+        print(f"{photo_path.name} as {name}: {output}, the way there: {recorder.animation}")
     if failure:
         raise failure
     return output
 
 
-def descend(
-    settings: OptimizeSettings, losses: Sequence[PerceptualLoss], photo: Tensor, start: Tensor, record: "Record"
+def optimize_scales(
+    settings: OptimizeSettings, losses: list[PerceptualLoss], photo: Tensor, start: Tensor, recorder: ProgressRecorder
 ) -> UserError | None:
     """Optimize with a progress bar until done, interrupted, or the objective is NaN, which is returned."""
     with tqdm(total=len(losses) * settings.iterations, unit="iteration") as progress:
 
-        def on_iteration(iteration: Iteration) -> None:
+        def show(iteration: Iteration) -> None:
             progress.update(min(1, iteration.number))
             progress.set_postfix({term: f"{value:.4g}" for term, value in iteration.terms._asdict().items()})
-            record(iteration)
+            recorder(iteration)
 
         try:
-            coarse_to_fine(losses, settings.scales, photo, start, settings.iterations, settings.method, on_iteration)
+            coarse_to_fine(losses, settings.scales, photo, start, settings.iterations, settings.method, show)
             if progress.n < progress.total:
                 progress.write("ended early: no step lowers the objective any more")
         except KeyboardInterrupt:
@@ -115,81 +101,17 @@ def descend(
     return None
 
 
-class Record:
-    """The picture so far in its file, and how it came to be.
-
-    Args:
-        output: the picture's file; the animation stands beside it.
-        every: iterations between the pictures that are written; at first between the animation's frames too, which
-            become fewer where there are too many.
-    """
-
-    def __init__(self, output: Path, every: int) -> None:
-        self.output, self.every, self.frame_every = output, every, every
-        self.animation = output.with_name(f"{output.stem}_progress.webp")
-        self.frames: list[Image.Image] = []
-        self.last: Iteration | None = None
-
-    def __call__(self, iteration: Iteration) -> None:
-        """Take note of an iteration."""
-        self.last = iteration
-        if iteration.number and iteration.number % self.every == 0:
-            write_picture(self.output, Picture(iteration.picture[0], None))
-        if iteration.number % self.frame_every == 0:
-            self.frames.append(to_image(iteration.picture[0]))
-        if len(self.frames) > MOST_FRAMES:
-            del self.frames[1::2]
-            self.frame_every *= 2
-
-    def finish(self, photo: Picture) -> None:
-        """Write the last picture, at the photograph's size and with its transparency, and the animation."""
-        self.frames.append(to_image(self.last.picture[0]))
-        write_picture(self.output, Picture(resized(self.last.picture, photo.image.shape[-2:])[0], photo.alpha))
-        write_atomically(self.animation, animated(self.frames))
-
-
-def weighted(settings: OptimizeSettings) -> LossSettings:
+def weighted_loss(settings: OptimizeSettings) -> LossSettings:
     """The objective with this command's weights; by default with the content weight that fits the painting.
 
-    That is where the bundled network's training led it, if the painting has a network, or else the objective's own.
+    That is the one with which the training of the bundled network ended, if there is one, or else the objective's own.
     """
-    content_weight, loss = settings.content_weight, settings.loss
+    content_weight = settings.content_weight
+    loss = settings.loss
     bundled = bundled_file(f"models/{settings.style.name}.safetensors")
     if content_weight is None and bundled and not settings.style.image and loss.content_distance is not None:
         content_weight = load_network(bundled)[1].content_weights[settings.style.name]
+    if content_weight is None:
+        content_weight = loss.content_weight
     weights = {"style_weight": settings.style_weight, "tv_weight": settings.tv_weight}
-    if content_weight is not None:
-        weights["content_weight"] = content_weight
-    return loss.model_copy(update=weights)
-
-
-def first_picture(init: str, photo: Tensor) -> Tensor:
-    """What the optimizer begins with, (1, 3, h, w) in [0, 1]. Raises FileError if it cannot be read."""
-    if init == "photo":
-        return photo
-    if init == "noise":
-        return torch.rand_like(photo)
-    return read_picture(Path(init)).image[None]
-
-
-def objectives(loss: LossSettings, painting: StyleSettings, scales: Sequence[int]) -> list[PerceptualLoss]:
-    """The objective at each scale, fast on this machine.
-
-    The painting is read at `style.size` pixels for the last and shrinks with the photograph for the others, so that
-    strokes keep their place; a bundled painting shrinks to the nearest size that it was read at.
-    """
-    sizes = [max(SMALLEST_SIDE, round(painting.size * scale / scales[-1])) for scale in scales]
-    if not painting.image:
-        grams, reader = bundled_style(painting.name).grams, f"{Path(loss.weights).name}-vgg{loss.depth}"
-        known = {size for identity, sizes in grams.items() if identity.startswith(reader) for size in sizes}
-        sizes[:-1] = [min(known, key=lambda one: abs(one - size), default=size) for size in sizes[:-1]]
-    return [fast_on_cpu(each) for each in load_objectives(loss, painting, sizes)[1]]
-
-
-def animated(frames: list[Image.Image]) -> bytes:
-    """A WebP animation of pictures, those of earlier scales enlarged to the last one's size."""
-    encoded = io.BytesIO()
-    first, *others = [frame.resize(frames[-1].size, Image.Resampling.BICUBIC) for frame in frames]
-    durations = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
-    first.save(encoded, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=80)
-    return encoded.getvalue()
+    return dataclasses.replace(loss, content_weight=content_weight, **weights)

@@ -11,10 +11,11 @@ from omegaconf import DictConfig
 from PIL import Image
 from pydantic import Field
 
-from allaprima.commands.settings import Settings, Text, Whole, at_most
+from allaprima.commands.settings import Settings
 from allaprima.errors import UserError
 from allaprima.hardware import keep_freed_memory
 from allaprima.inference.engines import not_installed
+from allaprima.limits import PositiveInt, Text, at_most
 from allaprima.media.images import READ_FORMATS
 
 
@@ -23,23 +24,28 @@ class ServeSettings(Settings):
 
     host: Text
     port: Annotated[int, Field(ge=1, le=65535)]
-    megabytes: Annotated[Whole, at_most(500, "no photograph is larger")]
-    megapixels: Annotated[Whole, at_most(178, "Pillow reads no more")]
+    megabytes: Annotated[PositiveInt, at_most(500, "no photograph is larger")]
+    megapixels: Annotated[PositiveInt, at_most(178, "Pillow reads no more")]
     train: bool
 
 
 def serve(config: DictConfig) -> None:
-    """Serve the page.
-
-    Raises:
-        UserError: a setting that cannot be, a port that is taken, or a package that is missing.
-    """
+    """Serve the page. Raises UserError for a port that is taken or a package that is missing."""
     settings = ServeSettings.read(config)
     if missing := not_installed(["gradio"]):
         raise UserError(f"serve needs {missing[0]}: pip install 'allaprima[serve]'")
-    check_port(settings.host, settings.port)
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        place = f"host={settings.host} port={settings.port}"
+        raise UserError(f"{place} cannot be served: {error.strerror}; give another port=") from error
     keep_freed_memory()
-    only_pictures(settings.megapixels)
+    # Gradio looks at what is uploaded before anything of ours does, and Pillow would run PostScript.
+    Image.init()
+    Image.ID[:] = [name for name in Image.ID if name in READ_FORMATS]
+    Image.MAX_IMAGE_PIXELS = settings.megapixels * 1_000_000 // 2  # Pillow refuses what has more than twice as many
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
         # Read by Gradio when it is imported: where uploads and results are, and that nobody is told of them.
@@ -48,23 +54,3 @@ def serve(config: DictConfig) -> None:
 
         print(f"open http://{settings.host}:{settings.port}; Ctrl-C ends it")
         launch(settings.host, settings.port, settings.megabytes, Path(folder) if settings.train else None)
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises UserError where nothing can be served."""
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        raise UserError(f"host={host} port={port} cannot be served: {error.strerror}; give another port=") from error
-
-
-def only_pictures(megapixels: int) -> None:
-    """Let Pillow open pictures alone in this process, as large as that, whoever asks it.
-
-    Gradio looks at what is uploaded before anything of ours does, and Pillow would run PostScript.
-    """
-    Image.init()
-    Image.ID[:] = [name for name in Image.ID if name in READ_FORMATS]
-    Image.MAX_IMAGE_PIXELS = megapixels * 1_000_000 // 2  # Pillow refuses what has more than twice as many

@@ -3,43 +3,38 @@
 import contextlib
 import dataclasses
 import hashlib
-import math
 import multiprocessing
+import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 from pydantic import AfterValidator, model_validator
 from pytorch_lightning.callbacks import Callback
+from torch import nn
 
-from allaprima.commands.groups import (
-    DataSettings,
-    LoggerSettings,
-    LossSettings,
-    NetworkSettings,
-    OptimizerSettings,
-    StyleSettings,
-    TrainerSettings,
-)
-from allaprima.commands.objective import load_objective, load_several
-from allaprima.commands.settings import Number, Seed, Settings, Text, Texts, unique
-from allaprima.data.module import PhotoDataModule
-from allaprima.errors import UserError, typed
-from allaprima.hardware import fastest_precision, keep_freed_memory
-from allaprima.losses.perceptual import PerceptualLoss
-from allaprima.losses.style import Style
-from allaprima.media.files import on_the_web, without_secrets, write_atomically
+from allaprima.commands.settings import Settings
+from allaprima.data.module import DataSettings, PhotoDataModule
+from allaprima.errors import UserError
+from allaprima.hardware import keep_freed_memory
+from allaprima.limits import Seed, Text, Texts, unique
+from allaprima.losses.objective import LossSettings, StyleSettings, build_objective, load_objective, load_vgg
+from allaprima.losses.style import Style, bundled_style
+from allaprima.media.download import on_the_web, without_secrets
+from allaprima.media.files import write_atomically
 from allaprima.networks.metadata import Metadata
-from allaprima.training.distillation import load_teacher, weights_sha256
-from allaprima.training.initialization import initial_network, new_network
-from allaprima.training.module import Optimizer, StyleTransfer, Teacher
+from allaprima.networks.settings import NetworkSettings
+from allaprima.training.initialization import initial_network
+from allaprima.training.module import StyleTransfer
+from allaprima.training.record import RunRecord
 from allaprima.training.runs import LAST, NETWORKS, find_checkpoint, new_folder
-from allaprima.training.trainer import make_loggers, make_trainer, quiet_lightning
+from allaprima.training.schedule import OptimizerSettings
+from allaprima.training.terms import Objective, TermSettings, build_terms, load_teacher, weights_sha256
+from allaprima.training.trainer import LoggerSettings, TrainerSettings, make_loggers, make_trainer, quiet_lightning
 
 
 class TrainSettings(Settings):
@@ -52,13 +47,11 @@ class TrainSettings(Settings):
     trainer: TrainerSettings
     logger: LoggerSettings
     optimizer: OptimizerSettings
+    terms: TermSettings
     seed: Seed
     styles: Annotated[Texts, AfterValidator(unique)] | None
     init: Text
     teacher: Text | None
-    teacher_weight: Number | None
-    grid_weight: Number
-    stability_weight: Number
     resume: Text | None
     runs: Text
 
@@ -69,59 +62,105 @@ class TrainSettings(Settings):
             raise ValueError(
                 "styles= names bundled paintings, which have no teacher: leave out teacher= and style.image="
             )
-        if self.teacher_weight is not None and not self.teacher:
-            raise ValueError(f"teacher_weight={self.teacher_weight:g} needs a network to learn from: give teacher=")
-        if self.teacher and self.teacher_weight is None and self.stability_weight:
+        distillation = self.terms.distillation
+        if distillation is not None and not self.teacher:
+            raise ValueError(f"terms.distillation={distillation:g} needs a network to imitate: give teacher=")
+        if self.teacher and distillation is None and self.terms.stability:
             raise ValueError(
-                "teacher= alone takes the place of the other terms: give teacher_weight= or leave out stability_weight="
+                "teacher= alone replaces the other terms: give terms.distillation= or leave out terms.stability="
             )
         return self
 
 
 def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
-    """Train one network for one painting, as `configs/train.yaml` says.
+    """Train one network for one painting, as `configs/train.yaml` says; the network's file.
 
-    Args:
-        config: the settings.
-        callbacks: of Lightning's, beside those of every run.
-
-    Returns:
-        The network's file.
-
-    Raises:
-        UserError: anything in the configuration that cannot be done as it stands.
+    Lightning's `callbacks` are beside those of every run. Raises UserError for anything that cannot be done.
     """
     settings = TrainSettings.read(config)
-    check_devices(settings.trainer)
+    settings.trainer.check_devices()
     keep_freed_memory()
     quiet_lightning()
     pl.seed_everything(settings.seed, verbose=False)
-    style, losses = training_objectives(settings)
-    teacher = teacher_of(settings, style, losses) if settings.teacher else None
-    data = PhotoDataModule(seed=settings.seed, **settings.data.asdict())
-    metadata, shared = described(settings, style, losses), comparable_settings(settings, teacher, data)
-    runs = Path(settings.runs)
-    checkpoint = find_checkpoint(settings.resume, runs, metadata, shared)
+    style, objective = load_training_objective(settings)
+    teacher = None
+    if settings.teacher:
+        teacher, theirs = load_teacher(settings.teacher, style)
+        loss = objective.losses[style.name]  # which takes the content weight that the teacher's training ended with
+        loss.content_weight = theirs.content_weights.get(theirs.style.name, loss.content_weight)
+    data = PhotoDataModule(settings.data, settings.seed)
+    record = RunRecord(new_metadata(settings, style, objective), resumed_settings(settings, teacher, data))
+    checkpoint = find_checkpoint(settings.resume, Path(settings.runs), record.metadata, record.settings)
     if checkpoint:
-        folder, start = checkpoint.parents[1], "where it stopped"
-        network = new_network(settings.network.asdict(), settings.styles)
+        folder = checkpoint.parents[1]
+        network, _ = initial_network(settings.network, settings.styles, "scratch", style.name)
+        start = "where it stopped"
     else:
-        network, ancestor = initial_network(settings.network.asdict(), settings.styles, settings.init, style.name)
-        metadata, start = dataclasses.replace(metadata, init=ancestor), beginning(ancestor)
-        folder = new_folder(runs, style.name)
+        network, init = initial_network(settings.network, settings.styles, settings.init, style.name)
+        record.metadata = dataclasses.replace(record.metadata, init=init)
+        start = f"{'a part of ' if init['pruned'] else ''}the network of {init['style']}" if init else "random weights"
+        folder = new_folder(Path(settings.runs), style.name)
         write_atomically(folder / "config.yaml", settings_file(config).encode())
-    distance, optimizer = settings.loss.content_distance, Optimizer(**settings.optimizer.asdict())
-    weights = {"grid_weight": settings.grid_weight, "stability_weight": settings.stability_weight}
-    module = StyleTransfer(network, losses, metadata, shared, distance, optimizer, teacher, **weights)
-    loggers = make_loggers(**settings.logger.asdict(), folder=folder, style=style.name)
-    own = {"max_steps": shared["max_steps"], "precision": shared["precision"]}
-    trainer = make_trainer(settings.trainer.asdict() | own, folder, loggers, callbacks)
+    terms = build_terms(settings.terms, objective, teacher)
+    module = StyleTransfer(network, objective, terms, settings.optimizer, settings.seed)
+    loggers = make_loggers(settings.logger, folder, style.name)
+    trainer = make_trainer(settings.trainer, folder, loggers, [record, *callbacks])
     print(f"training {style} from {start} in {folder}, computing in {trainer.precision}")
-    fit(trainer, module, data, checkpoint, folder, settings.trainer.val_every)
+    fit(trainer, module, data, checkpoint)
     path = folder / NETWORKS / f"{style.name}.safetensors"
     if trainer.is_global_zero:
-        finish(module, path)
+        record.write_network(path, module)
+        if record.skipped:
+            print(f"{record.skipped} times a photograph could not be read and was passed over")
+        print(f"the network is {path}")
+        print(f"paint with it: allaprima infer {shlex.quote(f'model={path}')} input=PHOTO")
     return path
+
+
+def load_training_objective(settings: TrainSettings) -> tuple[Style, Objective]:
+    """The painting, or several under the name `base`, and the objective. UserError if they do not go together."""
+    if settings.styles:
+        styles = [bundled_style(name) for name in settings.styles]
+        vgg = load_vgg(settings.loss)
+        losses = [build_objective(settings.loss, vgg, each, settings.style.size) for each in styles]
+        digest = hashlib.sha256("".join(each.sha256 for each in styles).encode()).hexdigest()
+        described = {"title": f"{len(styles)} paintings", "artist": "several painters", "year": "", "source": ""}
+        style = Style(name="base", sha256=digest, grams={}, **described)
+    else:
+        style, loss = load_objective(settings.loss, settings.style)
+        styles, losses = [style], [loss]
+    # The training of a teacher has found the content weight.
+    content_distance = None if settings.teacher else settings.loss.content_distance
+    by_name = {each.name: loss for each, loss in zip(styles, losses, strict=True)}
+    return style, Objective(by_name, content_distance)
+
+
+def new_metadata(settings: TrainSettings, style: Style, objective: Objective) -> Metadata:
+    """What a checkpoint and the network's file say of themselves."""
+    return Metadata(
+        network=settings.network,
+        style=style.painting,
+        style_size=settings.style.size,
+        styles=settings.styles,
+        loss_network=next(iter(objective.losses.values())).vgg.identity,
+        loss=dataclasses.asdict(settings.loss),
+        teacher=Path(settings.teacher).stem if settings.teacher else None,
+    )
+
+
+def resumed_settings(settings: TrainSettings, teacher: nn.Module | None, data: PhotoDataModule) -> dict[str, Any]:
+    """What else a run must have in common with the one that it resumes."""
+    return {
+        "data": dataclasses.asdict(settings.data),
+        "optimizer": dataclasses.asdict(settings.optimizer),
+        "max_steps": settings.trainer.steps(),
+        "devices": settings.trainer.devices,
+        "seed": settings.seed,
+        "precision": settings.trainer.chosen_precision(),
+        "teacher_sha256": weights_sha256(teacher) if teacher else None,
+        "terms": dataclasses.asdict(settings.terms),
+        "photographs": len(data.photos),
+    }
 
 
 def settings_file(config: DictConfig) -> str:
@@ -132,139 +171,29 @@ def settings_file(config: DictConfig) -> str:
     return OmegaConf.to_yaml(kept)
 
 
-def described(settings: TrainSettings, style: Style, losses: Mapping[str, PerceptualLoss]) -> Metadata:
-    """What a checkpoint and the network's file say of themselves."""
-    return Metadata(
-        network=settings.network.asdict(),
-        style=style.painting,
-        style_size=settings.style.size,
-        styles=list(losses) if settings.styles else None,
-        loss_network=next(iter(losses.values())).vgg.identity,
-        loss=settings.loss.asdict(),
-        teacher=Path(settings.teacher).stem if settings.teacher else None,
-    )
-
-
-def teacher_of(settings: TrainSettings, style: Style, losses: Mapping[str, PerceptualLoss]) -> Teacher:
-    """The network to learn from; the objective begins with the content weight that its training was led to.
-
-    Raises:
-        UserError: there is no such network, or it paints another painting.
-    """
-    network, metadata = load_teacher(settings.teacher, style)
-    loss = losses[style.name]
-    loss.content_weight = metadata.content_weights.get(metadata.style.name, loss.content_weight)
-    return Teacher(network, settings.teacher_weight)
-
-
-def comparable_settings(settings: TrainSettings, teacher: Teacher | None, data: PhotoDataModule) -> dict[str, Any]:
-    """What else a run must have in common with the one that it resumes."""
-    return {
-        "data": settings.data.asdict(),
-        "optimizer": settings.optimizer.asdict(),
-        "max_steps": steps(settings.trainer),
-        "devices": settings.trainer.devices,
-        "seed": settings.seed,
-        "precision": precision(settings.trainer),
-        "teacher_sha256": weights_sha256(teacher.network) if teacher else None,
-        "teacher_weight": settings.teacher_weight,
-        "grid_weight": settings.grid_weight,
-        "stability_weight": settings.stability_weight,
-        "photographs": len(data.photos),
-    }
-
-
-def beginning(ancestor: dict[str, Any] | None) -> str:
-    """What a run begins with, in words."""
-    if ancestor is None:
-        return "random weights"
-    return f"{'a part of ' if ancestor['pruned'] else ''}the network of {ancestor['style']}"
-
-
-def fit(
-    trainer: pl.Trainer,
-    module: StyleTransfer,
-    data: PhotoDataModule,
-    checkpoint: Path | None,
-    folder: Path,
-    val_every: int,
-) -> None:
+def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PhotoDataModule, checkpoint: Path | None) -> None:
     """Train to the last step and validate there; on Ctrl-C say how to go on, and exit with status 130."""
+    last = Path(trainer.checkpoint_callback.dirpath, LAST.name)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        if trainer.max_steps % val_every:
-            trainer.save_checkpoint(folder / LAST)  # before too: an interrupted validation is done again
+        if trainer.max_steps % trainer.val_check_interval:
+            trainer.save_checkpoint(last)  # before too: an interrupted validation is done again
             trainer.validate(module, datamodule=data, verbose=False)
-            trainer.save_checkpoint(folder / LAST)
+            trainer.save_checkpoint(last)
     except (Exception, SystemExit) as error:  # which is Lightning's answer to Ctrl-C
-        kill_workers()
+        # Processes that prepare photographs leave SIGTERM to this one, see `ignore_signals`, and are not told to end
+        # where Ctrl-C came as they were: the end of this process would wait for them.
+        with contextlib.suppress(ValueError):  # outside the main thread, where no signal is answered
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to which PyTorch's answer is an error
+        for worker in multiprocessing.active_children():
+            worker.kill()
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader"):
-            told = str(error).splitlines()[0]
-            raise UserError(f"photographs do not come: {told}; data.workers=0 does without processes") from error
+            reason = str(error).splitlines()[0]
+            raise UserError(f"photographs do not come: {reason}; data.workers=0 does without processes") from error
         if not isinstance(error, SystemExit):
             raise
-        if (folder / LAST).exists():
+        if last.exists():
             print("interrupted; the same command with resume=last goes on from the last checkpoint")
         else:
-            print(f"interrupted before the first checkpoint, at step {val_every}: start again")
+            print(f"interrupted before the first checkpoint, at step {trainer.val_check_interval}: start again")
         sys.exit(130)
-
-
-def kill_workers() -> None:
-    """End the processes that prepare photographs, for which the end of this one would wait.
-
-    They leave SIGTERM to this process, see `ignore_signals`, and are not told to end where Ctrl-C came as they were.
-    """
-    with contextlib.suppress(ValueError):  # outside the main thread, where no signal is answered
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to which PyTorch's answer is an error
-    for worker in multiprocessing.active_children():
-        worker.kill()
-
-
-def finish(module: StyleTransfer, path: Path) -> None:
-    """Write the network, and say where it is."""
-    module.write_network(path)
-    if module.skipped:
-        print(f"{module.skipped} times a photograph could not be read and was passed over")
-    print(f"the network is {path}")
-    print(f"paint with it: python scripts/infer.py {typed('model', path)} input=PHOTO")
-
-
-def check_devices(trainer: TrainerSettings) -> None:
-    """Raises UserError for devices that are not here."""
-    if trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("trainer=gpu and trainer=ddp need a GPU that PyTorch can use: here, take trainer=cpu")
-    most = torch.cuda.device_count() if trainer.accelerator == "gpu" else math.inf
-    if (trainer.devices != -1 and not 1 <= trainer.devices <= most) or (trainer.devices == -1 and most == math.inf):
-        raise UserError(f"trainer.devices={trainer.devices}: give a number of devices that are here")
-
-
-def training_objectives(settings: TrainSettings) -> tuple[Style, dict[str, PerceptualLoss]]:
-    """What a run is of, and the objective towards each of its paintings, by name: one, or those of `styles`.
-
-    Raises:
-        UserError: a painting and the loss network do not go together.
-    """
-    if not settings.styles:
-        style, loss = load_objective(settings.loss, settings.style)
-        return style, {style.name: loss}
-    styles, losses = load_several(settings.loss, settings.styles, settings.style.size)
-    return several(styles), {style.name: loss for style, loss in zip(styles, losses, strict=True)}
-
-
-def several(styles: Sequence[Style]) -> Style:
-    """Several paintings under one name, `base`."""
-    digest = hashlib.sha256("".join(style.sha256 for style in styles).encode()).hexdigest()
-    title = f"{len(styles)} paintings"
-    return Style(name="base", title=title, artist="several painters", year="", source="", sha256=digest, grams={})
-
-
-def steps(trainer: TrainerSettings) -> int:
-    """Steps of a run, in each of which every device takes a batch: `trainer.max_steps` is how many one alone takes."""
-    devices = torch.cuda.device_count() if trainer.devices == -1 else trainer.devices
-    return math.ceil(trainer.max_steps / devices)
-
-
-def precision(trainer: TrainerSettings) -> str:
-    """The number type of the computation, as Lightning calls it."""
-    return fastest_precision(trainer.accelerator) if trainer.precision == "auto" else trainer.precision

@@ -4,17 +4,15 @@ import hashlib
 import http.client
 import shutil
 import urllib.error
-import urllib.request
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
-from allaprima.data.photos import find_photos
-from allaprima.errors import UserError, typed
-
-CHUNK = 1 << 20
+from allaprima.errors import UserError
+from allaprima.media.download import download_file
+from allaprima.media.inputs import find_photos
 
 
 class Archive(NamedTuple):
@@ -37,29 +35,18 @@ ARCHIVES = (
 
 
 def photos(root: Path) -> tuple[list[Path], list[Path]]:
-    """Photographs of COCO's train2017 and val2017.
-
-    Raises:
-        UserError: `root` lacks one of the folders or the annotations.
-    """
+    """Photographs of COCO's train2017 and val2017. Raises UserError if `root` lacks a folder or the annotations."""
     for archive in ARCHIVES:
         path = root / archive.unpacks_to
         if not path.exists():
-            command = f"python scripts/download.py {typed('root', root)}"
-            raise UserError(f"{root} is not COCO 2017: {path} is missing; get it with: {command}")
+            raise UserError(f"{root} is not COCO 2017: {path} is missing; download it first")
     return find_photos(root / "train2017"), find_photos(root / "val2017")
 
 
 def download(root: Path, server: str, archives: tuple[Archive, ...] = ARCHIVES) -> None:
     """Fetch and unpack what `root` lacks. Interrupted, it goes on where it stopped when called again.
 
-    Args:
-        root: the folder to unpack into.
-        server: address that the archives' addresses are below.
-        archives: what to fetch.
-
-    Raises:
-        UserError: the server cannot be reached or lacks a file, a checksum differs, or the disk cannot be written to.
+    The archives' addresses are below `server`. Raises UserError where it, a checksum or the disk stands in the way.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -67,13 +54,15 @@ def download(root: Path, server: str, archives: tuple[Archive, ...] = ARCHIVES) 
             if (root / archive.unpacks_to).exists():
                 continue
             path = root / Path(archive.address).name
-            _fetch(f"{server.rstrip('/')}/{archive.address}", path)
-            _check(path, archive.md5)
+            download_file(f"{server.rstrip('/')}/{archive.address}", path)
+            with path.open("rb") as file:
+                md5 = hashlib.file_digest(file, "md5").hexdigest()
+            if md5 != archive.md5:
+                path.unlink()
+                raise UserError(f"{path} came damaged (MD5 {md5}, not {archive.md5}) and was deleted: run this again")
             _unpack(path, root)
     except urllib.error.HTTPError as error:
-        raise UserError(
-            f"the server answers {error.code} for {error.url}: check the address given as server="
-        ) from error
+        raise UserError(f"the server answers {error.code} for {error.url}: check the address, server=") from error
     except urllib.error.URLError as error:
         raise UserError(f"cannot reach {server} ({error.reason}): check the connection, then run this again") from error
     except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
@@ -82,43 +71,6 @@ def download(root: Path, server: str, archives: tuple[Archive, ...] = ARCHIVES) 
         raise UserError(f"server={server} is not a web address: give one that begins with http://") from error
     except OSError as error:
         raise UserError(f"cannot write below {root}: {error.strerror}") from error
-
-
-def _fetch(url: str, path: Path) -> None:
-    part = path.with_suffix(path.suffix + ".part")
-    if path.exists():
-        return
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"})
-    try:
-        response = urllib.request.urlopen(request, timeout=60)
-    except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing is left to send: the part is the whole
-            raise
-        part.replace(path)
-        return
-    with response:
-        resumed = response.status == 206
-        length = response.headers["Content-Length"]
-        total = int(length) + (have if resumed else 0) if length else None
-        with (
-            part.open("ab" if resumed else "wb") as file,
-            tqdm(total=total, initial=have if resumed else 0, unit="B", unit_scale=True, desc=path.name) as bar,
-        ):
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
-    if total is not None and part.stat().st_size < total:
-        raise ConnectionError(f"{part.stat().st_size} of {total} bytes came")
-    part.replace(path)
-
-
-def _check(path: Path, md5: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != md5:
-        path.unlink()
-        raise UserError(f"{path} came damaged (MD5 {found}, not {md5}) and was deleted: run this again")
 
 
 def _unpack(path: Path, root: Path) -> None:

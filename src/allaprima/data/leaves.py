@@ -4,6 +4,8 @@ Photographs are in good part things in front of other things at every distance, 
 their statistics (Lee, Mumford, Huang 2001). A network can therefore learn to paint photographs without one.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
@@ -14,19 +16,12 @@ SMALLEST_RADIUS = 0.02  # of the picture's side
 LARGEST_RADIUS = 0.7
 # Shares of the pictures with a sky, soft and nearly even, and with a dark mass: networks meet both in photographs, and
 # learn there what to do with a place that has hardly any detail.
-SKIES, SHADOWS = 0.4, 0.3
+SKIES = 0.4
+SHADOWS = 0.3
 
 
 def draw_leaves(rng: Generator, size: int) -> Image.Image:
-    """Draw one picture, a function of the state of `rng` alone.
-
-    Args:
-        rng: where all its chances come from.
-        size: pixels a side.
-
-    Returns:
-        An RGB picture of size x size.
-    """
+    """Draw one RGB picture of size x size pixels, a function of the state of `rng` alone."""
     side = size * OVERSAMPLING
     colors = _palette(rng)
     paint = Image.new("RGB", (side, side), _jitter(rng, colors))
@@ -34,8 +29,8 @@ def draw_leaves(rng: Generator, size: int) -> Image.Image:
     matter = Image.new("RGB", (side, side), _matter(rng))
     brushes = ImageDraw.Draw(paint), ImageDraw.Draw(matter)
     for radius in _power_law_radii(rng) * side:
-        x, y = rng.uniform(-0.1, 1.1, 2) * side
-        _draw_shape(rng, brushes, x, y, radius, (_jitter(rng, colors), _matter(rng)))
+        center = rng.uniform(-0.1, 1.1, 2) * side
+        _draw_shape(rng, brushes, center, radius, (_jitter(rng, colors), _matter(rng)))
     color, surface = (
         np.asarray(picture.resize((size, size), Image.Resampling.BOX), np.float32) / 255 for picture in (paint, matter)
     )
@@ -72,14 +67,7 @@ def _power_law_radii(rng: Generator) -> np.ndarray:
     return radii[np.argsort(-np.log(radii) + rng.normal(0, 1, SHAPES))]
 
 
-def _draw_shape(
-    rng: Generator,
-    brushes: tuple[ImageDraw.ImageDraw, ...],
-    x: float,
-    y: float,
-    radius: float,
-    fills: tuple[tuple[int, ...], ...],
-) -> None:
+def _draw_shape(rng: Generator, brushes: Sequence, center: np.ndarray, radius: float, fills: Sequence) -> None:
     kind = rng.choice(3, p=(0.35, 0.45, 0.2))
     turn = rng.uniform(0, 2 * np.pi)
     if kind == 0:
@@ -92,9 +80,8 @@ def _draw_shape(
     else:
         along = np.linspace(-2 * radius, 2 * radius, 12)
         across = radius * rng.normal(0, 0.5) * (along / (2 * radius)) ** 2 + radius * 0.2 * np.sin(along / radius)
-    outline = np.stack(
-        [x + along * np.cos(turn) - across * np.sin(turn), y + along * np.sin(turn) + across * np.cos(turn)], 1
-    )
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    outline = center + np.stack([along, across], 1) @ rotation
     points = [tuple(point) for point in outline.tolist()]
     width = max(1, int(radius * rng.uniform(0.05, 0.3)))
     for brush, fill in zip(brushes, fills, strict=True):

@@ -1,71 +1,68 @@
-"""The DataModule: a run's photographs as batches."""
+"""The data module: a run's photographs as batches."""
 
 import os
 import signal
 import tempfile
+from dataclasses import dataclass
+from typing import Annotated
 
 import pytorch_lightning as pl
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from allaprima.data.photos import (
-    StepBatches,
-    TrainingSamples,
-    check_readable,
-    validation_squares,
-)
-from allaprima.data.sources import SOURCES
+from allaprima.data.photos import MOST_SKIPS, StepBatches, TrainingSamples, readable, validation_squares
+from allaprima.data.sources import SOURCES, find_source
 from allaprima.errors import UserError
+from allaprima.limits import Fraction, NonNegativeInt, PositiveInt, Side, Text, at_most, one_of
 
+LARGEST_STEP = 64  # megapixels
 # Bytes of the folder's path: a socket's may have 107, and Python appends 32.
 LONGEST_FOLDER = 75
 WAIT_SECONDS = 600  # for a photograph: a process that can pass nothing on does not say so
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What a run is trained and validated on."""
+
+    source: Annotated[Text, one_of(SOURCES)] = "starter"  # a name in `SOURCES`
+    root: Text | None = None  # the folder, for `folder` and `coco`
+    leaves_share: Fraction = 0.5  # which part of the training samples are dead-leaves pictures
+    size: Side = 384  # pixels a side in training
+    validation_size: Side = 384  # pixels a side in validation
+    validation_photos: PositiveInt = 16  # photographs in validation at most
+    batch_size: PositiveInt = 1  # photographs a step, per device
+    workers: Annotated[NonNegativeInt, at_most(256, "each is a process")] = 1  # processes that prepare them
+
+    def __post_init__(self) -> None:
+        megapixels = self.batch_size * self.size**2 / 1e6
+        if megapixels > LARGEST_STEP:
+            raise ValueError(
+                f"data.batch_size={self.batch_size} at data.size={self.size} are {megapixels:.0f} megapixels a step: "
+                f"give {LARGEST_STEP} or less, as no memory holds the loss network's layers for more"
+            )
+
+
 class PhotoDataModule(pl.LightningDataModule):
     """Training samples in the order of their numbers, and the validation squares.
 
-    Args:
-        source: a name in `SOURCES`.
-        root: the folder, for `folder` and `coco`.
-        leaves_share: which part of the training samples are dead-leaves pictures.
-        size: pixels a side in training.
-        validation_size: pixels a side in validation.
-        validation_photos: at most so many photographs are validated on.
-        batch_size: photographs a step, per device.
-        workers: processes that prepare them.
-        seed: of the run.
-
-    Raises:
-        UserError: no such source, no such folder, nothing in it that can be read, or not COCO; or `TMPDIR` is too long.
+    Raises UserError where photographs cannot be found or read, or `TMPDIR` is too long.
     """
 
-    def __init__(
-        self,
-        source: str,
-        root: str | None,
-        leaves_share: float,
-        size: int,
-        validation_size: int,
-        validation_photos: int,
-        batch_size: int,
-        workers: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, settings: DataSettings, seed: int) -> None:
         super().__init__()
-        self.leaves_share, self.size, self.batch_size, self.workers = leaves_share, size, batch_size, workers
+        self.settings = settings
         self.seed = seed
-        if workers:
-            check_temporary_folder()
-        if source not in SOURCES:
-            raise UserError(f"data.source={source}: take one of {', '.join(SOURCES)}")
-        self.photos, held_out = SOURCES[source](root)
-        if not self.photos and leaves_share < 1:
-            raise UserError(f"data.source={source} has no photographs: set data.leaves_share=1")
+        folder = tempfile.gettempdir()
+        if settings.workers and len(os.fsencode(folder)) > LONGEST_FOLDER:  # for which Python would wait without a word
+            raise UserError(f"TMPDIR={folder} is too long a path for sockets: set TMPDIR=/tmp, or data.workers=0")
+        self.photos, held_out = find_source(settings.source, settings.root)
+        if not self.photos and settings.leaves_share < 1:
+            raise UserError(f"data.source={settings.source} has no photographs: set data.leaves_share=1")
         if self.photos:
-            check_readable(self.photos)
-        held_out = held_out[:validation_photos]
-        self.validation = validation_squares(held_out, validation_size)
+            next(readable(self.photos[:MOST_SKIPS], quiet=True))  # before a run starts on nothing
+        held_out = held_out[: settings.validation_photos]
+        self.validation = validation_squares(held_out, settings.validation_size)
         if unreadable := len(held_out) - len(self.validation):
             print(f"{unreadable} of {len(held_out)} validation photographs cannot be read and are left out")
 
@@ -76,28 +73,19 @@ class PhotoDataModule(pl.LightningDataModule):
 
     def batches(self, done: int, steps: int, rank: int = 0, devices: int = 1) -> DataLoader:
         """The same for any run, see `StepBatches`."""
-        samples = TrainingSamples(self.photos, self.leaves_share, self.size, self.seed)
-        batches = StepBatches(done, steps, self.batch_size, rank, devices)
-        prefetch = 4 if self.workers else None
+        settings = self.settings
         return DataLoader(
-            samples,
-            batch_sampler=batches,
-            num_workers=self.workers,
-            prefetch_factor=prefetch,
-            timeout=WAIT_SECONDS if self.workers else 0,
+            TrainingSamples(self.photos, settings.leaves_share, settings.size, self.seed),
+            batch_sampler=StepBatches(done, steps, settings.batch_size, rank, devices),
+            num_workers=settings.workers,
+            prefetch_factor=4 if settings.workers else None,
+            timeout=WAIT_SECONDS if settings.workers else 0,
             worker_init_fn=ignore_signals,
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor]]:
         """Batches of ((B, 3, validation_size, validation_size),)."""
-        return DataLoader(TensorDataset(self.validation), self.batch_size)
-
-
-def check_temporary_folder() -> None:
-    """Raises UserError where processes could not pass on photographs, which Python never says to who waits for them."""
-    folder = tempfile.gettempdir()
-    if len(os.fsencode(folder)) > LONGEST_FOLDER:
-        raise UserError(f"TMPDIR={folder} is too long a path for the sockets in it: set TMPDIR=/tmp, or data.workers=0")
+        return DataLoader(TensorDataset(self.validation), self.settings.batch_size)
 
 
 def ignore_signals(_: int) -> None:

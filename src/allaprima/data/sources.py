@@ -1,54 +1,36 @@
-"""Where a run's photographs come from: a table of names, as `configs/data` chooses."""
+"""Where a run's photographs come from: a table of names, as `data.source` chooses."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from allaprima.data import coco
-from allaprima.data.photos import STARTER_TRAINING, STARTER_VALIDATION, find_photos, packaged_photos
 from allaprima.errors import UserError
-
-Photos = tuple[list[Path], list[Path]]
-
-
-def starter(root: str | None) -> Photos:
-    """Photographs that come with installed packages."""
-    refuse_folder("starter", root)
-    return packaged_photos(STARTER_TRAINING), packaged_photos(STARTER_VALIDATION)
+from allaprima.media.bundled import STARTER_TRAINING, packaged_photos
+from allaprima.media.inputs import find_photos, held_out_photos
 
 
-def leaves(root: str | None) -> Photos:
-    """None to train on: every picture is drawn."""
-    refuse_folder("leaves", root)
-    return [], packaged_photos(STARTER_VALIDATION)
+class Source(NamedTuple):
+    """Photographs to train on and to validate on, by the folder `data.root` or, for None, without one."""
+
+    photos: Callable[[Path | None], tuple[list[Path], list[Path]]]
+    has_folder: bool
 
 
-def folder(root: str | None) -> Photos:
-    """All photographs below a folder."""
-    return find_photos(needed("folder", root)), packaged_photos(STARTER_VALIDATION)
-
-
-def coco_2017(root: str | None) -> Photos:
-    """COCO 2017's, as it divides them."""
-    return coco.photos(needed("coco", root))
-
-
-def refuse_folder(source: str, root: str | None) -> None:
-    """Raises UserError if a source that has its own photographs is given a folder."""
-    if root is not None:
-        raise UserError(f"data={source} takes no folder: use data.root with data=folder or data=coco")
-
-
-def needed(source: str, root: str | None) -> Path:
-    """The folder of a source that needs one. Raises UserError if none is given."""
-    if root is None:
-        raise UserError(f"data={source} needs a folder: add data.root=PATH")
-    return Path(str(root))
-
-
-# Where photographs come from: to train on, and to validate on, by `data.source` and the folder `data.root`.
-SOURCES: dict[str, Callable[[str | None], Photos]] = {
-    "starter": starter,
-    "leaves": leaves,
-    "folder": folder,
-    "coco": coco_2017,
+SOURCES = {
+    "starter": Source(lambda _: (packaged_photos(STARTER_TRAINING), held_out_photos()), has_folder=False),
+    "leaves": Source(lambda _: ([], held_out_photos()), has_folder=False),  # every picture is drawn
+    "folder": Source(lambda root: (find_photos(root), held_out_photos()), has_folder=True),
+    "coco": Source(coco.photos, has_folder=True),
 }
+
+
+def find_source(name: str, root: str | None) -> tuple[list[Path], list[Path]]:
+    """The photographs of a source to train on and to validate on. Raises UserError for a wrong or missing folder."""
+    if name not in SOURCES:
+        raise UserError(f"data.source={name}: take one of {', '.join(SOURCES)}")
+    if SOURCES[name].has_folder and root is None:
+        raise UserError(f"data={name} needs a folder: add data.root=PATH")
+    if root is not None and not SOURCES[name].has_folder:
+        raise UserError(f"data={name} takes no folder: use data.root with data=folder or data=coco")
+    return SOURCES[name].photos(root and Path(root))

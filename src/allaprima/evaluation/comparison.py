@@ -3,6 +3,7 @@
 The protocol of Johnson, Alahi, Fei-Fei 2016, figure 5 and table 1.
 """
 
+import copy
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -10,20 +11,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from allaprima.data.photos import validation_squares
+from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
+from allaprima.losses.gram import gram_matrix
+from allaprima.losses.objective import LossSettings, StyleSettings, fast_on_cpu, load_objective
 from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.style import Style
+from allaprima.media.bundled import bundled_names
+from allaprima.networks.metadata import Metadata
 from allaprima.optimization.image import Iteration, OnIteration, optimize
 
-# Passes of a network over one photograph, of which the median counts.
-PASSES = 5
+PASSES = 5  # of a network over one photograph, of which the median counts
+DELTAS_AFTER = 100  # iterations
 
 
 @dataclass
 class OptimizerRun:
-    """What the optimizer reached, by iteration, of so many allowed; 0 is its start."""
+    """What the optimizer reached by iteration, of at most `allowed`; 0 is its start."""
 
     allowed: int
     terms: list[Terms] = field(default_factory=list)
@@ -38,6 +46,11 @@ class NetworkResult:
     picture: Tensor
     terms: Terms
     seconds: float
+
+    def equivalent_iterations(self, run: OptimizerRun) -> int:
+        """Iterations after which the optimizer is as good as the network; all it was allowed if it never is."""
+        as_good = (number for number, terms in enumerate(run.terms) if terms.total <= self.terms.total)
+        return next(as_good, run.allowed)
 
 
 @dataclass
@@ -54,29 +67,44 @@ class PhotoComparison:
 
 def by_size(comparisons: Sequence[PhotoComparison]) -> dict[int, list[PhotoComparison]]:
     """Comparisons by the size of their photographs, the smallest first."""
-    sizes = sorted({comparison.size for comparison in comparisons})
-    return {size: [comparison for comparison in comparisons if comparison.size == size] for size in sizes}
-
-
-def equivalent_iterations(painted: NetworkResult, optimizer_run: OptimizerRun) -> int:
-    """Iterations after which the optimizer is as good as the network; all it was allowed if it never is."""
-    overtaken = (number for number, terms in enumerate(optimizer_run.terms) if terms.total <= painted.terms.total)
-    return next(overtaken, optimizer_run.allowed)
+    sizes = sorted({each.size for each in comparisons})
+    return {size: [each for each in comparisons if each.size == size] for size in sizes}
 
 
 def median_equivalent(comparisons: Sequence[PhotoComparison], network: str, start: str) -> tuple[float, int, int]:
-    """Median, least and most over comparisons of a network's equivalent iterations."""
-    values = [
-        equivalent_iterations(comparison.networks[network], comparison.optimizer[start]) for comparison in comparisons
-    ]
+    """Median, least and most of a network's equivalent iterations."""
+    values = [each.networks[network].equivalent_iterations(each.optimizer[start]) for each in comparisons]
     return statistics.median(values), min(values), max(values)
 
 
 def median_gain(comparisons: Sequence[PhotoComparison], network: str) -> float:
-    """Median over comparisons of the photograph's own objective over a network's."""
-    return statistics.median(
-        comparison.own.total / comparison.networks[network].terms.total for comparison in comparisons
-    )
+    """Median of the photograph's own objective over a network's."""
+    return statistics.median(each.own.total / each.networks[network].terms.total for each in comparisons)
+
+
+def trained_objective(metadata: Metadata, picture: str | None) -> tuple[Style, PerceptualLoss]:
+    """The objective of a network's training, with the content weight that it ended with, fast on this machine.
+
+    Its painting is bundled, or `picture`, a path or web address. Raises UserError if it is neither, or not as then.
+    """
+    trained = metadata.style
+    give = f"the network was trained on {trained.source}: give that picture with style.image=PATH"
+    if not picture and trained.name not in bundled_names("models/styles"):
+        raise UserError(give)
+    weight = metadata.content_weights.get(trained.name, metadata.loss.get("content_weight"))
+    try:
+        loss = TypeAdapter(LossSettings).validate_python(metadata.loss | {"content_weight": weight})
+    except ValidationError as error:
+        raise UserError(f"the network was trained on an objective that is not known here: {metadata.loss}") from error
+    if not loss.style_weight:
+        raise UserError("the network was trained without style: there is nothing to compare")
+    painting = StyleSettings(name=trained.name, image=picture, size=metadata.style_size)
+    style, objective = load_objective(loss, painting)
+    if not style.same_as(trained):
+        raise UserError(give)
+    if objective.vgg.identity != metadata.loss_network:
+        raise UserError(f"the network was trained with {metadata.loss_network}, and here is {objective.vgg.identity}")
+    return style, fast_on_cpu(objective)
 
 
 def compare_on_photo(
@@ -89,35 +117,28 @@ def compare_on_photo(
     shown: Sequence[int],
     on_iteration: OnIteration,
 ) -> PhotoComparison:
-    """Let networks and optimizer paint one photograph.
+    """Let networks, by name, and optimizer paint the centre square of one photograph, at `size` pixels a side.
 
-    Args:
-        path: of the photograph, of which the centre square is taken.
-        size: pixels a side.
-        stylizers: the networks by name.
-        loss: the objective of both sides.
-        starts: pictures for the optimizer to begin with, (1, 3, size, size) in [0, 1]; None stands for the photograph.
-        iterations: of L-BFGS.
-        shown: iterations whose pictures are kept.
-        on_iteration: called after every iteration.
+    The optimizer begins with pictures by name, (1, 3, size, size) in [0, 1], where None stands for the photograph; its
+    pictures at the iterations `shown` are kept.
     """
     photo = validation_squares([path], size)
     content = loss.content_features(photo)
     networks = {name: run_network(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
-    optimizer_runs = {}
+    runs = {}
     for name, start in starts.items():
-        optimizer_run = optimizer_runs[name] = OptimizerRun(iterations)
+        run = runs[name] = OptimizerRun(iterations)
 
-        def note(iteration: Iteration, optimizer_run: OptimizerRun = optimizer_run) -> None:
-            optimizer_run.terms.append(iteration.terms)
-            optimizer_run.seconds.append(iteration.seconds)
+        def note(iteration: Iteration, run: OptimizerRun = run) -> None:
+            run.terms.append(iteration.terms)
+            run.seconds.append(iteration.seconds)
             if iteration.number in shown:
-                optimizer_run.pictures[iteration.number] = iteration.picture
+                run.pictures[iteration.number] = iteration.picture
             on_iteration(iteration)
 
         last = optimize(loss, photo, photo if start is None else start, iterations, "lbfgs", note)
-        optimizer_run.pictures.setdefault(last.number, last.picture)
-    return PhotoComparison(path.stem, size, photo, measured(loss, photo, content), networks, optimizer_runs)
+        run.pictures.setdefault(last.number, last.picture)
+    return PhotoComparison(path.stem, size, photo, numbers(loss, photo, content), networks, runs)
 
 
 def run_network(
@@ -130,10 +151,37 @@ def run_network(
         started = time.perf_counter()
         stylizer(photo)
         seconds.append(time.perf_counter() - started)
-    return NetworkResult(picture, measured(loss, picture, content), statistics.median(seconds))
+    return NetworkResult(picture, numbers(loss, picture, content), statistics.median(seconds))
 
 
 @torch.no_grad()
-def measured(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> Terms:
+def numbers(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> Terms:
     """The objective of a picture, (1, 3, H, W) in [0, 1], and its terms, as numbers."""
     return loss(picture, content).numbers()
+
+
+def delta_pictures(
+    comparison: PhotoComparison, network: str, loss: PerceptualLoss, iterations: int, on_iteration: OnIteration
+) -> dict[str, Tensor]:
+    """Pictures for a look at total variation: photograph, pastiche, and the optimizer's with and without that term."""
+    without = copy.copy(loss)
+    without.tv_weight = 0.0
+    photo = comparison.photo
+    pictures = {"photograph": photo, f"pastiche ({network})": comparison.networks[network].picture}
+    for name, objective in (("optimizer", loss), ("optimizer without total variation", without)):
+        steps = min(DELTAS_AFTER, iterations)
+        pictures[name] = optimize(objective, photo, photo, steps, "lbfgs", on_iteration).picture
+    return pictures
+
+
+@torch.no_grad()
+def gram_matrices(comparison: PhotoComparison, loss: PerceptualLoss) -> dict[str, dict[str, Tensor]]:
+    """Gram matrices by layer of painting, photograph and each network's pastiche, (C, C) over H W."""
+    pictures = {"photograph": comparison.photo}
+    pictures |= {name: result.picture for name, result in comparison.networks.items()}
+    layers = {layer: {"painting": loss.get_buffer(f"gram_{layer}")} for layer in loss.style_layers}
+    for name, picture in pictures.items():
+        features = loss.vgg(picture, loss.style_layers)
+        for layer in layers:
+            layers[layer][name] = gram_matrix(features[layer])[0]
+    return layers

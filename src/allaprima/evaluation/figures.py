@@ -11,13 +11,18 @@ from torch import Tensor
 from allaprima.losses.perceptual import total_variation
 from allaprima.media.images import to_image
 
+CELL = 2.6  # inches, the width of a picture in a table
+CAPTION = 0.25  # inches
+SHAPES = 1 / 3, 3.0  # height over width of a cell, at least and at most
+
 
 def delta_figure(pictures: Mapping[str, Tensor]) -> Figure:
     """Differences of neighbours, which total variation sums: grey where there is none."""
     figure = Figure((3 * len(pictures), 9.4), layout="constrained")
     grid = figure.subplots(3, len(pictures), squeeze=False)
     for column, (name, picture) in zip(grid.T, pictures.items(), strict=True):
-        horizontal, vertical = picture[..., :, 1:] - picture[..., :, :-1], picture[..., 1:, :] - picture[..., :-1, :]
+        horizontal = picture[..., :, 1:] - picture[..., :, :-1]
+        vertical = picture[..., 1:, :] - picture[..., :-1, :]
         variation = total_variation(picture).item() / picture.numel()
         column[0].set_title(f"{name}\ntv {variation:.3f}", fontsize=10)
         for axes, values in zip(column, (picture, 0.5 + horizontal, 0.5 + vertical), strict=True):
@@ -47,9 +52,11 @@ def gram_figure(layers: Mapping[str, Mapping[str, Tensor]]) -> Figure:
 
 
 def picture_table(rows: Sequence[tuple[str, Mapping[str, Tensor]]]) -> Figure:
-    """Rows of pictures, (1, 3, H, W) in [0, 1] by caption, each with its label."""
+    """Rows of pictures, (1, 3, H, W) in [0, 1] by caption, each with its label; cells have the pictures' shape."""
     columns = max(len(row) for _, row in rows)
-    figure = Figure((2.6 * columns, 2.75 * len(rows)), layout="constrained")
+    tallest = max(picture.shape[-2] / picture.shape[-1] for _, row in rows for picture in row.values())
+    height = CELL * min(max(tallest, SHAPES[0]), SHAPES[1]) + CAPTION
+    figure = Figure((CELL * columns, height * len(rows)), layout="constrained")
     for axes_row, (label, row) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
         for axes in axes_row:
             axes.set(xticks=[], yticks=[], frame_on=False)
@@ -58,6 +65,12 @@ def picture_table(rows: Sequence[tuple[str, Mapping[str, Tensor]]]) -> Figure:
             axes.set_title(name, fontsize=9)
         axes_row[0].set_ylabel(label, fontsize=9)
     return figure
+
+
+def contact_sheet(pictures: Mapping[str, Tensor], columns: int) -> Figure:
+    """A table of pictures, (1, 3, H, W) in [0, 1], with their captions."""
+    cells = list(pictures.items())
+    return picture_table([("", dict(cells[first : first + columns])) for first in range(0, len(cells), columns)])
 
 
 def encoded(figure: Figure, dots_per_inch: int, kind: str = "png") -> bytes:

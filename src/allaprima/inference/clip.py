@@ -1,7 +1,6 @@
 """A video file painted frame by frame."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,11 @@ from allaprima.media.recording import Recording
 from allaprima.media.video import Frame, Video
 
 
-def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, options: Mapping[str, Any]) -> int:
-    """Paint every frame of a video file, with a progress bar.
+def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, **options: Any) -> tuple[int, str]:
+    """Paint every frame of a video file, with a progress bar; how many pixels in all frames, and by which engine.
 
-    Interrupted, it leaves the frames painted so far, as a video that can be played.
-
-    Args:
-        stylizer: what paints.
-        clip: the file.
-        output: where to, one of `RECORDED_SUFFIXES`.
-        smooth: how much of every frame is the one before, see `Smoothing`.
-        options: of the stylizer's call.
-
-    Returns:
-        How many pixels were painted, in all frames.
-
-    Raises:
-        FileError: it cannot be read or written.
+    Interrupted, it leaves the frames painted so far, as a video that can be played. `smooth` is for `Smoothing`, the
+    other options are for the stylizer's `paint`.
     """
     video = Video(clip)
     sound = clip if video.container.streams.audio else None
@@ -39,15 +26,21 @@ def paint_clip(stylizer: Stylizer, clip: Path, output: Path, smooth: float, opti
     recording = Recording(output, video.rate, video.stream.time_base, video.rotation, sound, pixel_aspect)
     frames = prefetch(video.frames())
     smoothing = Smoothing(smooth)
-    painted = (Frame(smoothing(frame.pixels, stylizer(frame.pixels, **options)), frame.time) for frame in frames)
+    engine = ""
+
+    def paint(frame: Frame) -> Frame:
+        nonlocal engine
+        painted, engine = stylizer.paint(frame.pixels, **options)
+        return Frame(smoothing(frame.pixels, painted), frame.time)
+
     try:
         with tqdm(total=video.count, unit="frame") as progress:
-            for _ in write_behind(recording.write, painted):
+            for _ in write_behind(recording.write, map(paint, frames)):
                 progress.update()
             if not progress.n:
                 raise FileError(f"{clip} has no frames")
         recording.finish()
-        return progress.n * video.stream.width * video.stream.height
+        return progress.n * video.stream.width * video.stream.height, engine
     except KeyboardInterrupt:
         if progress.n:
             recording.finish()

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import itertools
 import sys
 import threading
 import warnings
@@ -21,7 +22,8 @@ sys.modules.setdefault("openvino_telemetry", None)
 
 Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
 
-INPUT, OUTPUT = "photographs", "pastiches"
+INPUT = "photographs"
+OUTPUT = "pastiches"
 MANY = 3  # pictures with a short side of 1024 pixels, from which on OpenVINO's start takes less than it saves
 EXAMPLE = torch.full((2, 3, 65, 66), 0.5)
 
@@ -40,12 +42,7 @@ def torch_engine(network: nn.Module, device: str = "cpu") -> Paint:
 
 def openvino_engine(network: nn.Module) -> Paint:
     """OpenVINO, in bfloat16 where the processor computes in it."""
-    return openvino_compiled(openvino_model(network), openvino_native())
-
-
-def onnxruntime_engine(network: nn.Module) -> Paint:
-    """ONNX Runtime, in float32."""
-    return onnx_session(onnx_bytes(network))
+    return openvino_compiled(openvino_model(network))
 
 
 def openvino_model(network: nn.Module) -> Any:
@@ -72,13 +69,9 @@ def openvino_core() -> Any:
     return openvino.Core()
 
 
-def openvino_native() -> str:
-    """The fastest of OpenVINO's floating-point types on this processor."""
-    return "bf16" if fastest_precision("cpu") == "bf16-mixed" else "f32"
-
-
-def openvino_compiled(model: Any, precision: str) -> Paint:
-    """What `openvino_model` gives, ready to paint in the number type `precision`, f32 or bf16."""
+def openvino_compiled(model: Any, precision: str | None = None) -> Paint:
+    """What `openvino_model` gives, ready to paint in f32 or bf16; None: the faster one on this processor."""
+    precision = precision or ("bf16" if fastest_precision("cpu") == "bf16-mixed" else "f32")
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
@@ -123,7 +116,7 @@ def onnx_session(content: bytes) -> Paint:
 # Each with the packages that it needs.
 ENGINES: dict[str, tuple[Callable[[nn.Module], Paint], tuple[str, ...]]] = {
     "openvino": (openvino_engine, ("openvino",)),
-    "onnxruntime": (onnxruntime_engine, ("onnxruntime", "onnx", "onnxscript")),
+    "onnxruntime": (lambda network: onnx_session(onnx_bytes(network)), ("onnxruntime", "onnx", "onnxscript")),
     "torch": (torch_engine, ()),
 }
 
@@ -138,34 +131,23 @@ def missing_packages(engine: str) -> list[str]:
     return not_installed(ENGINES[engine][1])
 
 
-def by_speed() -> list[str]:
-    """Names of the engines, the fastest on this processor first."""
-    if fastest_precision("cpu") == "bf16-mixed":  # in which ONNX Runtime does not compute
-        return ["openvino", "torch", "onnxruntime"]
-    return ["openvino", "onnxruntime", "torch"]
-
-
-def ready(network: nn.Module, engine: str, device: str) -> Paint:
-    """A network as an engine computes it.
-
-    Args:
-        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
-        engine: a name in `ENGINES`.
-        device: cpu, or for PyTorch cuda or mps.
-
-    Raises:
-        UserError: there is no such engine, it is not installed, or it computes on a processor alone.
-    """
+def load_engine(network: nn.Module, engine: str, device: str) -> Paint:
+    """A network as an engine of `ENGINES` computes it. UserError if that is not installed or knows no such device."""
     if engine not in ENGINES:
         raise UserError(f"engine={engine}: take one of auto, {', '.join(ENGINES)}")
-    make, packages = ENGINES[engine]
-    if missing := not_installed(packages):
+    if missing := not_installed(ENGINES[engine][1]):
         raise UserError(f"engine={engine} needs {', '.join(missing)}: pip install {' '.join(missing)}")
     if engine == "torch":
         return torch_engine(network, device)
     if device != "cpu":
         raise UserError(f"engine={engine} computes on a processor alone: give device=cpu, or engine=torch")
-    return make(network)
+    return ENGINES[engine][0](network)
+
+
+def by_speed() -> list[str]:
+    """Names of the engines, the fastest on this processor first; ONNX Runtime does not compute in bfloat16."""
+    bfloat16 = fastest_precision("cpu") == "bf16-mixed"
+    return ["openvino", "torch", "onnxruntime"] if bfloat16 else ["openvino", "onnxruntime", "torch"]
 
 
 def fastest_engine() -> str:
@@ -174,16 +156,15 @@ def fastest_engine() -> str:
 
 
 def engine_for(pictures: int) -> str:
-    """The engine that is done first with so many pictures: all but PyTorch need seconds to take up a network."""
+    """The engine that is done first with a number of pictures: all but PyTorch need seconds to take up a network."""
     return "torch" if pictures < MANY else fastest_engine()
 
 
 def faster_note(engine: str, pictures: int) -> str:
-    """What is to be said after so many pictures: which faster engines were passed over, and why. Nothing of few."""
-    order = by_speed()
-    missing = {name: missing_packages(name) for name in order[: order.index(engine)]}
+    """After many pictures, which faster engines are not installed and what they need; after few, or none, nothing."""
+    missing = {name: missing_packages(name) for name in by_speed()[: by_speed().index(engine)]}
     faster = [f"{name} (needs {', '.join(packages)})" for name, packages in missing.items() if packages]
     if pictures < MANY or not faster:
         return ""
-    packages = dict.fromkeys(package for each in missing.values() for package in each)
+    packages = dict.fromkeys(itertools.chain(*missing.values()))
     return f"; faster would be {' or '.join(faster)}: pip install {' '.join(packages)}"

@@ -7,63 +7,43 @@ import torch
 from torch import Tensor, nn
 
 from allaprima.errors import UserError
-from allaprima.inference.engines import (
-    Paint,
-    onnx_bytes,
-    onnx_session,
-    openvino_compiled,
-    openvino_core,
-    openvino_model,
-)
+from allaprima.inference import engines
 from allaprima.inference.quantization import int8_model
 from allaprima.media.files import write_atomically
 from allaprima.networks.metadata import Metadata
 
-LEAST_DECIBELS, LEAST_DECIBELS_INT8 = 40, 32
+LEAST_DECIBELS = 40
+LEAST_DECIBELS_INT8 = 32
 
 
-def write_onnx(
-    folder: Path, name: str, network: nn.Module, metadata: Metadata, photos: list[Tensor]
-) -> tuple[Path, float]:
-    """Write NAME.onnx, the metadata among its properties; return its path and the least PSNR in decibels."""
-    content = onnx_bytes(network, {"allaprima": metadata.as_json()})
-    decibels = least_psnr(onnx_session(content), network, photos)
-    path = folder / f"{name}.onnx"
+def write_onnx(path: Path, network: nn.Module, metadata: Metadata, photos: list[Tensor]) -> float:
+    """Write an ONNX file, the metadata among its properties; the least PSNR in decibels, see `least_psnr`."""
+    content = engines.onnx_bytes(network, {"allaprima": metadata.as_json()})
+    decibels = least_psnr(engines.onnx_session(content), network, photos)
     write_atomically(path, content)
-    return path, decibels
+    return decibels
 
 
-def write_openvino(
-    folder: Path, name: str, network: nn.Module, metadata: Metadata, photos: list[Tensor], int8: bool
-) -> tuple[Path, float]:
-    """Write NAME.xml and NAME.bin, the metadata as runtime information; return the first and the least PSNR.
-
-    In int8 the names are NAME_int8.xml and NAME_int8.bin.
-
-    Raises:
-        UserError: in int8 it paints something else.
-    """
+def write_openvino(path: Path, network: nn.Module, metadata: Metadata, photos: list[Tensor], int8: bool) -> float:
+    """Write an .xml file with the metadata as runtime information, and a .bin beside it; see `least_psnr`."""
     import openvino
 
-    model = int8_model(network) if int8 else openvino_model(network)
+    model = int8_model(network) if int8 else engines.openvino_model(network)
     model.set_rt_info(metadata.as_json(), "allaprima")
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "network.xml"
         openvino.save_model(model, file, compress_to_fp16=True)
-        paint = openvino_compiled(openvino_core().read_model(file), "f32")
+        paint = engines.openvino_compiled(engines.openvino_core().read_model(file), "f32")
         decibels = least_psnr(paint, network, photos, int8)
-        path = folder / f"{name}_int8.xml" if int8 else folder / f"{name}.xml"
         for suffix in (".bin", ".xml"):  # the description last: without its weights it would be no network
-            write_atomically(folder / f"{path.stem}{suffix}", file.with_suffix(suffix).read_bytes())
-    return path, decibels
+            write_atomically(path.with_suffix(suffix), file.with_suffix(suffix).read_bytes())
+    return decibels
 
 
-def least_psnr(paint: Paint, network: nn.Module, photos: list[Tensor], int8: bool = False) -> float:
+def least_psnr(paint: engines.Paint, network: nn.Module, photos: list[Tensor], int8: bool = False) -> float:
     """The least PSNR in decibels of an exported network against PyTorch in float32, on photographs (1, 3, H, W).
 
-    Raises:
-        UserError: in int8 it paints something else.
-        RuntimeError: in float32 it paints something else.
+    Where it paints something else, raises UserError in int8, RuntimeError in float32.
     """
     with torch.inference_mode():
         least = torch.tensor([psnr(paint(photo), network(photo)) for photo in photos]).min().item()

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,64 +16,39 @@ from allaprima.media.video import Frame
 from allaprima.media.window import Window, has_display
 
 
-def paint_camera(
-    stylizer: Stylizer, number: int, output: Path | None, smooth: float, options: Mapping[str, Any]
-) -> int:
-    """Paint a camera's pictures until the window is closed, the camera is unplugged, or Ctrl-C.
+def paint_camera(stylizer: Stylizer, number: int, output: Path | None, smooth: float, **options: Any) -> int:
+    """Paint a camera until the window is closed, the camera is unplugged, or Ctrl-C; how many frames were painted.
 
-    Args:
-        stylizer: what paints.
-        number: of the camera, from 0.
-        output: a video file to record to, one of `RECORDED_SUFFIXES`; None: none, and there must be a screen.
-        smooth: how much of every frame is the one before, see `Smoothing`.
-        options: of the stylizer's call.
-
-    Returns:
-        How many frames were painted.
-
-    Raises:
-        UserError: there is no screen, and nothing to record to.
-        FileError: there is no such camera, it sends nothing, or the file cannot be written.
+    It is recorded to `output`, a video file, where that is given; without, there must be a screen. Other arguments are
+    those of `paint_clip`.
     """
     with contextlib.ExitStack() as opened:
-        window = None
+        window = recording = None
         if output is None or has_display():
             window = Window(stylizer.metadata.style.title)
             opened.callback(window.close)
         camera = Camera(number)
         opened.callback(camera.close)
-        recording = Recording(output, camera.rate, TIME_BASE) if output else None
-        try:
-            painted = show(stylizer, camera, window, recording, Smoothing(smooth), options)
-            if not painted:
-                raise FileError(f"camera {number} sends no pictures")
-        except BaseException:
-            if recording:
-                recording.discard()
-            raise
+        if output:
+            recording = Recording(output, camera.rate, TIME_BASE)
+            opened.callback(recording.discard)  # unless it is finished
+        progress = opened.enter_context(tqdm(unit="frame"))
+        smoothing = Smoothing(smooth)
+        last = time.monotonic()
+        rate = 0.0
+        with contextlib.suppress(KeyboardInterrupt):
+            for frame in camera.frames():
+                painted = smoothing(frame.pixels, stylizer(frame.pixels, **options))
+                if recording:
+                    recording.write(Frame(painted, frame.time))
+                now = time.monotonic()
+                rate = 0.9 * rate + 0.1 / (now - last)
+                last = now
+                progress.update()
+                if window and not window.show(painted, f"{rate:.0f} frames a second, q to leave"):
+                    break
+        if not progress.n:
+            raise FileError(f"camera {number} sends no pictures")
         if recording:
             recording.finish()
-        return painted
-
-
-def show(
-    stylizer: Stylizer,
-    camera: Camera,
-    window: Window | None,
-    recording: Recording | None,
-    smoothing: Smoothing,
-    options: Mapping[str, Any],
-) -> int:
-    """Paint frame after frame; how many, when the window is closed, the camera is unplugged, or at Ctrl-C."""
-    last, rate = time.monotonic(), 0.0
-    with tqdm(unit="frame") as progress, contextlib.suppress(KeyboardInterrupt):
-        for frame in camera.frames():
-            painted = smoothing(frame.pixels, stylizer(frame.pixels, **options))
-            if recording:
-                recording.write(Frame(painted, frame.time))
-            now = time.monotonic()
-            rate, last = 0.9 * rate + 0.1 / (now - last), now
-            progress.update()
-            if window and not window.show(painted, f"{rate:.0f} frames a second, q to leave"):
-                break
-    return progress.n
+        return progress.n

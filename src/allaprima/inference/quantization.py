@@ -5,11 +5,11 @@ import logging
 import sys
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from allaprima.data.photos import STARTER_TRAINING, packaged_photos
-from allaprima.inference.engines import Paint, openvino_compiled, openvino_model, openvino_native
-from allaprima.media.images import at_short_side, read_picture
+from allaprima.inference.engines import openvino_model
+from allaprima.media.bundled import STARTER_TRAINING, packaged_photos
+from allaprima.media.images import read_photo
 
 # Packages that this needs.
 INT8 = ("openvino", "nncf")
@@ -17,18 +17,12 @@ INT8 = ("openvino", "nncf")
 CALIBRATED = (256, 384)
 
 
-def calibration_photos() -> list[Tensor]:
-    """Packaged photographs, none of them held out, (1, 3, H, W) in [0, 1]."""
-    pictures = [read_picture(photo).image[None] for photo in packaged_photos(STARTER_TRAINING)]
-    return [at_short_side(picture, short) for short in CALIBRATED for picture in pictures]
-
-
 def int8_model(network: nn.Module) -> Any:
-    """A network as OpenVINO holds it, its convolutions in int8, scaled by what they meet on `calibration_photos`."""
+    """A network as OpenVINO holds it, its convolutions in int8, scaled by what they meet on packaged photographs."""
     import nncf
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-    photos = calibration_photos()
+    photos = [read_photo(photo, short) for short in CALIBRATED for photo in packaged_photos(STARTER_TRAINING)]
     dataset = nncf.Dataset(photos, lambda photo: photo.numpy())
     # The widest range met on any photograph, not the mean: a photograph beyond the range is painted with flat spots.
     ranges = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
@@ -44,8 +38,3 @@ def int8_model(network: nn.Module) -> Any:
             ignored_scope=floating,
             advanced_parameters=ranges,
         )
-
-
-def int8_engine(network: nn.Module) -> Paint:
-    """OpenVINO in int8, and for what is not quantized in the fastest number type."""
-    return openvino_compiled(int8_model(network), openvino_native())

@@ -8,16 +8,15 @@ SCALE = 0.5
 SMALLEST = 32  # pixels on the short side at that size; of thinner pictures OpenCV ends the process
 # How far a pixel may be from where it was, of 255, to count as the same; more is what was hidden, or a cut.
 TOLERANCE = 24.0
-# Below so much that is the same it is a cut: of photographs after one another a tenth to 0.29, of moving pictures 0.8.
+# With less that is the same it is a cut: between unrelated photographs it is 0.1 to 0.29, in moving pictures 0.8.
 LEAST_SAME = 0.4
 
 
 class Smoothing:
     """A recursive blend along the optical flow (DIS, Kroeger et al. 2016), for one video's frames in their order.
 
-    Args:
-        share: of the frame before in each, 0 to below 1. What is new then takes some 1 / (1 - share) frames to appear,
-            where the picture stays the same; where it changes, it appears at once.
+    With a share of 0 to below 1 of the frame before in each, what is new takes some 1 / (1 - share) frames to appear,
+    where the picture stays the same; where it changes, it appears at once.
     """
 
     def __init__(self, share: float) -> None:
@@ -26,15 +25,7 @@ class Smoothing:
         self.before: tuple[np.ndarray, np.ndarray] | None = None
 
     def __call__(self, frame: np.ndarray, painted: np.ndarray) -> np.ndarray:
-        """The next stylized frame, smoothed, unless it is too small for that.
-
-        Args:
-            frame: (H, W, 3) uint8, all of one size.
-            painted: its stylized image, of the same shape and type.
-
-        Returns:
-            Of the same shape and type.
-        """
+        """The next stylized frame, smoothed unless it is too small; both (H, W, 3) uint8, all of one size."""
         if not self.shares[0] or min(frame.shape[:2]) * SCALE < SMALLEST:
             return painted
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)

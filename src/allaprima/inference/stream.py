@@ -25,11 +25,7 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def write_behind(use: Callable[[Item], object], items: Iterable[Item]) -> Iterator[None]:
-    """Use every item while the next ones are made; step by step, so that progress can be shown.
-
-    Raises:
-        Exception: what `use` raises, some items later.
-    """
+    """Use every item while the next ones are made, step by step; what `use` raises comes some items later."""
     with ThreadPoolExecutor(1) as thread:
         pending: deque = deque()
         for item in items:

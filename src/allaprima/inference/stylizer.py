@@ -2,8 +2,9 @@
 
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from allaprima.hardware import chosen_device
-from allaprima.inference.engines import fastest_engine, ready
+from allaprima.inference.engines import fastest_engine, load_engine
 from allaprima.inference.tiling import Tiles
-from allaprima.media.images import at_short_side, open_upright, resized, to_image, to_tensor, upright
+from allaprima.media.images import as_bytes, as_floats, at_short_side, open_upright, resized, upright
 from allaprima.networks.files import load_single
 from allaprima.networks.metadata import Metadata
 
@@ -22,11 +23,17 @@ LARGEST_WHOLE = 2_500_000
 BRUSHES = 0.25, 16
 # Wide strokes are painted small and enlarged, which blurs them; painted over by half, they have edges again.
 REPAINTED = 0.5
-BICUBIC = Image.Resampling.BICUBIC
-# Luma and colour differences of ITU-R BT.601, as JPEG has them.
-RGB_TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+STRIP = 1 << 20  # pixels that are blended at once, in floating point
+LUMA = torch.tensor([0.299, 0.587, 0.114])  # of ITU-R BT.601, as JPEG has it
 
 AnyImage = TypeVar("AnyImage", Tensor, np.ndarray, Image.Image)
+
+
+class Stylized(NamedTuple, Generic[AnyImage]):
+    """A stylized image, and the engine that painted it: the stylizer's, or torch where it was painted in tiles."""
+
+    image: AnyImage
+    engine: str
 
 
 class Stylizer:
@@ -37,9 +44,6 @@ class Stylizer:
         metadata: what the network's file says of itself.
         engine: what computes the network, a name in `inference.engines.ENGINES`; `auto`: the fastest that is installed.
         device: `cpu`, `cuda` or `mps`; `auto`: a GPU where there is one.
-
-    Attributes:
-        painted_by: the engine that painted the last picture: `engine`, or torch where it took tiles.
 
     Raises:
         UserError: there is no such engine or device, or the engine is not installed.
@@ -52,31 +56,26 @@ class Stylizer:
         self.engine = engine
         if engine == "auto":
             self.engine = fastest_engine() if self.device == "cpu" else "torch"
-        self._paint = ready(self.network, self.engine, self.device)
-        self.painted_by = self.engine
+        self._paint = load_engine(self.network, self.engine, self.device)
 
     @classmethod
     def load(cls, name: str | Path, style: str | None = None, engine: str = "auto", device: str = "auto") -> "Stylizer":
-        """Load a bundled network, by its name, or any other, by its path.
-
-        Args:
-            name, style: what `load_single` takes.
-            engine, device: see `Stylizer`.
-
-        Raises:
-            UserError: there is no such network, or it has no such painting.
-        """
+        """Load a network and its painting as `load_single` does, for an engine and a device."""
         return cls(*load_single(name, style), engine, device)
 
+    def __call__(self, image: AnyImage | str | os.PathLike[str], *args: Any, **options: Any) -> AnyImage:
+        """Paint one picture, or a batch of them: the image that `paint` gives."""
+        return self.paint(image, *args, **options).image
+
     @torch.no_grad()
-    def __call__(
+    def paint(
         self,
         image: AnyImage | str | os.PathLike[str],
         strength: float = 1.0,
         preserve_color: bool = False,
         size: int | None = None,
         brush: float = 1.0,
-    ) -> AnyImage:
+    ) -> Stylized[AnyImage]:
         """Paint one picture, or a batch of them.
 
         Args:
@@ -89,7 +88,7 @@ class Stylizer:
             brush: width of the strokes, in multiples of what the network paints at that size, `BRUSHES`.
 
         Returns:
-            The pastiche, of the kind and size of `image`; of a path a Pillow image.
+            The stylized image, of the kind and size of `image`; of a path a Pillow image.
 
         Raises:
             FileError: there is no such picture file, or it cannot be read.
@@ -97,83 +96,73 @@ class Stylizer:
             ValueError: a shape, or a value, out of its range.
         """
         check_options(strength, size, brush)
-        self.painted_by = self.engine
-        options = strength, preserve_color, size, brush
-        if isinstance(image, str | os.PathLike):
-            image = open_upright(Path(image))
-        if isinstance(image, Image.Image):
-            return self._image(upright(image), *options)
-        if isinstance(image, np.ndarray):
-            return self._array(image, options)
-        if not isinstance(image, Tensor):
-            raise TypeError(f"{type(image).__name__}: give a tensor, an array, a Pillow image, or a picture's path")
-        check_pixels(image)
-        photos = (image if image.ndim == 4 else image[None]).float()
-        pastiches = self._pastiches(photos.cpu(), *options).to(image.device, image.dtype)
-        return pastiches if image.ndim == 4 else pastiches[0]
+        photos, restored = as_photos(image)
+        pastiches, engine = self._pastiches(photos, size, brush)
+        blend_in_strips(pastiches, photos, strength, preserve_color)
+        return Stylized(restored(pastiches), engine)
+
+    def _pastiches(self, photos: Tensor, size: int | None, brush: float) -> tuple[Tensor, str]:
+        worked = at_short_side(photos, size) if size else photos
+        height, width = worked.shape[-2:]
+        if brush == 1:
+            pastiches, engine = self._painted(worked)
+        else:
+            coarse, engine = self._painted(resized(worked, [max(1, round(side / brush)) for side in (height, width)]))
+            pastiches = resized(coarse, (height, width))
+        if brush > 1:
+            repainted, engine = self._painted(pastiches)
+            blend_in_strips(repainted, pastiches, REPAINTED, preserve_color=False)
+            pastiches = repainted
+        return resized(pastiches, photos.shape[-2:]), engine
+
+    def _painted(self, photos: Tensor) -> tuple[Tensor, str]:
+        if photos.shape[-2] * photos.shape[-1] > LARGEST_WHOLE:
+            return torch.stack([self._tiles(photo) for photo in photos]), "torch"
+        painted = self._paint(as_floats(photos).contiguous())
+        return (as_bytes(painted) if photos.dtype == torch.uint8 else painted).contiguous(), self.engine
 
     @functools.cached_property
     def _tiles(self) -> Tiles:
         return Tiles(self.network, self.device)
 
-    def _image(
-        self, image: Image.Image, strength: float, preserve_color: bool, size: int | None, brush: float
-    ) -> Image.Image:
-        # Bytes but for what the network works on: a photograph of 50 megapixels has 0.6 GB as floating-point numbers.
-        photo = image if image.mode == "RGB" else image.convert("RGB")
-        factor = min(1, size / min(photo.size)) if size else 1
-        worked = photo if factor == 1 else scaled(photo, factor)
-        painted = self._painted(worked) if brush == 1 else self._brushed(worked, brush)
-        painted = painted if painted.size == photo.size else painted.resize(photo.size, BICUBIC)
-        if preserve_color:
-            luminance, colors = painted.convert("YCbCr").getchannel(0), photo.convert("YCbCr").split()[1:]
-            painted = Image.merge("YCbCr", (luminance, *colors)).convert("RGB")
-        if strength < 1:
-            painted = Image.blend(photo, painted, strength)
-        if image.mode == "RGBA":
-            painted.putalpha(image.getchannel("A"))
-        return painted
 
-    def _painted(self, photo: Image.Image) -> Image.Image:
-        if photo.width * photo.height > LARGEST_WHOLE:
-            self.painted_by = "torch"
-            return self._tiles(photo)
-        return to_image(self._paint(to_tensor(photo)[None])[0])
+def as_photos(image: Any) -> tuple[Tensor, Callable[[Tensor], Any]]:
+    """A picture of any kind as (B, 3, H, W), bytes or float32 in [0, 1], and the way back for its stylized image.
 
-    def _brushed(self, photo: Image.Image, brush: float) -> Image.Image:
-        coarse = self._painted(scaled(photo, 1 / brush)).resize(photo.size, BICUBIC)
-        return Image.blend(coarse, self._painted(coarse), REPAINTED) if brush > 1 else coarse
-
-    def _array(self, image: np.ndarray, options: Any) -> np.ndarray:
-        if image.ndim != 3 or image.shape[2] not in (3, 4):
+    Raises FileError, TypeError or ValueError if it is no picture.
+    """
+    if isinstance(image, str | os.PathLike):
+        image = open_upright(Path(image))
+    if isinstance(image, Image.Image):
+        photos, restored = as_photos(np.asarray(upright(image)))
+        return photos, lambda pastiches: Image.fromarray(restored(pastiches))
+    if isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
             raise ValueError(f"an array of {image.shape}: give (H, W, 3) or (H, W, 4)")
-        bands = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        if image.dtype != np.uint8:
-            return torch.cat([self(bands[:3], *options), bands[3:]]).permute(1, 2, 0).numpy()
-        painted = (self(bands[:3].float() / 255, *options) * 255).round().clamp(0, 255).byte()
-        return torch.cat([painted, bands[3:]]).permute(1, 2, 0).contiguous().numpy()
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        photos, restored = (pixels[None, :3], lambda x: x[0]) if image.dtype == np.uint8 else as_photos(pixels[:3])
 
-    def _pastiches(
-        self, photos: Tensor, strength: float, preserve_color: bool, size: int | None, brush: float
-    ) -> Tensor:
-        worked = at_short_side(photos, size) if size else photos
-        sides = worked.shape[-2:]
-        if brush == 1:
-            pastiches = self._paint(worked)
-        else:
-            coarse = [max(1, round(side / brush)) for side in sides]
-            pastiches = resized(self._paint(resized(worked, coarse)), sides)
-            if brush > 1:
-                pastiches = torch.lerp(pastiches, self._paint(pastiches), REPAINTED)
-        pastiches = resized(pastiches, photos.shape[-2:])
-        if preserve_color:
-            pastiches = with_colors_of(photos, pastiches)
-        return torch.lerp(photos, pastiches, strength).contiguous()
+        def as_array(pastiches: Tensor) -> np.ndarray:
+            return torch.cat([restored(pastiches), pixels[3:]]).permute(1, 2, 0).contiguous().numpy()
+
+        return photos, as_array
+    if not isinstance(image, Tensor):
+        raise TypeError(f"{type(image).__name__}: give a tensor, an array, a Pillow image, or a picture's path")
+    check_pixels(image)
+    photos = (image if image.ndim == 4 else image[None]).float().cpu()
+    return photos, lambda pastiches: pastiches.view(image.shape).to(image.device, image.dtype)
 
 
-def scaled(photo: Image.Image, factor: float) -> Image.Image:
-    """A picture with sides of so many times their length."""
-    return photo.resize([max(1, round(side * factor)) for side in photo.size], BICUBIC)
+def blend_in_strips(pastiches: Tensor, photos: Tensor, strength: float, preserve_color: bool) -> None:
+    """Blend pastiches with photographs in place, (B, 3, H, W), bytes or float32, in floating point strip by strip."""
+    if strength == 1 and not preserve_color:
+        return
+    rows = max(1, STRIP // photos.shape[-1])
+    for pastiche, photo in zip(pastiches.split(rows, 2), photos.split(rows, 2), strict=True):
+        kept, painted = as_floats(photo), as_floats(pastiche)
+        painted = with_colors_of(kept, painted) if preserve_color else painted
+        blended = torch.lerp(kept, painted, strength)
+        pastiche.copy_(as_bytes(blended) if pastiche.dtype == torch.uint8 else blended)
 
 
 def check_options(strength: float, size: int | None, brush: float) -> None:
@@ -195,14 +184,13 @@ def check_pixels(image: Tensor) -> None:
         raise TypeError(f"a tensor of {image.dtype}: {wanted}, floating point")
     if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.numel():
         raise ValueError(f"a tensor of {tuple(image.shape)}: {wanted}")
-    least, most = image.min().item(), image.max().item()
+    least = image.min().item()
+    most = image.max().item()
     if not -0.1 <= least <= most <= 1.1:  # a little beyond is what resizing leaves; of NaN neither holds
         raise ValueError(f"values from {least:g} to {most:g}: {wanted}")
 
 
 def with_colors_of(photos: Tensor, pastiches: Tensor) -> Tensor:
     """Luminance of `pastiches`, colour of `photos` (Gatys et al. 2016); all (B, 3, H, W) in [0, 1]."""
-    photo_ycc = torch.einsum("ij,bjhw->bihw", RGB_TO_YCC, photos)
-    luminance = torch.einsum("j,bjhw->bhw", RGB_TO_YCC[0], pastiches)
-    mixed = torch.stack([luminance, photo_ycc[:, 1], photo_ycc[:, 2]], 1)
-    return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(RGB_TO_YCC), mixed).clamp(0, 1)
+    # The luma is a part of all three channels alike, and colour what is left.
+    return (photos + torch.einsum("c,bchw->bhw", LUMA, pastiches - photos)[:, None]).clamp(0, 1)

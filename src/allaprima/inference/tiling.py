@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
 from allaprima.hardware import fastest_precision
+from allaprima.media.images import as_bytes, as_floats
 from allaprima.networks.base import CELL, SPARE, TransformationNetwork, reflected
 from allaprima.networks.blocks import InstanceNorm
 
@@ -37,22 +37,19 @@ class Span(NamedTuple):
 
 
 def spans(side: int) -> list[Span]:
-    """The tiles along one axis of so many pixels, a multiple of `CELL`; none is much smaller than the others."""
+    """The tiles along one axis of `side` pixels, a multiple of `CELL`; none is much smaller than the others."""
     size = CELL * math.ceil(side / math.ceil(side / TILE) / CELL)
     tiles = [(start, min(side, start + size)) for start in range(0, side, size)]
     return [Span(max(0, start - OVERLAP), start, stop, min(side, stop + OVERLAP)) for start, stop in tiles]
 
 
 class SharedNorm(nn.Module):
-    """Instance norm by the statistics of the batch that it saw last while `learning`.
-
-    Args:
-        norm: whose scale and shift it has.
-    """
+    """Instance norm by the statistics of the batch that it saw last while `learning`, with a norm's scale and shift."""
 
     def __init__(self, norm: InstanceNorm) -> None:
         super().__init__()
-        self.weight, self.bias = norm.weight, norm.bias
+        self.weight = norm.weight
+        self.bias = norm.bias
         self.learning = True
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,16 +79,13 @@ def corners(height: int, width: int) -> list[tuple[int, int]]:
 
 
 class Tiles:
-    """Paints pictures tile by tile.
-
-    Args:
-        network: what paints.
-        device: of PyTorch's.
-    """
+    """Paints pictures tile by tile, on one of PyTorch's devices."""
 
     def __init__(self, network: TransformationNetwork, device: str) -> None:
-        self.network, self.device = copy.deepcopy(network).to(device, memory_format=torch.channels_last), device
-        self.norms, self.lock = [], threading.Lock()  # one picture's statistics at a time
+        self.network = copy.deepcopy(network).to(device, memory_format=torch.channels_last)
+        self.device = device
+        self.lock = threading.Lock()  # one picture's statistics at a time
+        self.norms = []
         for module in list(self.network.modules()):
             for name, child in module.named_children():
                 if isinstance(child, InstanceNorm):
@@ -99,43 +93,50 @@ class Tiles:
                     setattr(module, name, self.norms[-1])
 
     @torch.no_grad()
-    def __call__(self, photo: Image.Image) -> Image.Image:
-        """Paint an RGB picture: the same size. Memory grows with the bytes of its pixels alone."""
-        margin, native = self.network.margin, fastest_precision(self.device) == "bf16-mixed"
-        rows, columns = (reflected(side, margin).numpy() for side in photo.size[::-1])
-        with torch.autocast(self.device, torch.bfloat16, enabled=native):
-            wide = np.asarray(photo)[np.ix_(rows, columns)]
-            painted = np.empty_like(wide)
-            with self.lock:
-                self._learn(wide)
-                for tile in itertools.product(spans(len(rows)), spans(len(columns))):
-                    self._paint(wide, painted, tile)
-        return Image.fromarray(painted[margin : margin + photo.height, margin : margin + photo.width])
+    def __call__(self, photo: Tensor) -> Tensor:
+        """Paint (3, H, W), bytes or float32 in [0, 1]: the same. Memory grows with the photograph's pixels alone."""
+        margin = self.network.margin
+        native = fastest_precision(self.device) == "bf16-mixed"
+        height, width = photo.shape[-2:]
+        rows, columns = (reflected(side, margin) for side in (height, width))
+        with torch.autocast(self.device, torch.bfloat16, enabled=native), self.lock:
+            wide = at(photo, rows, columns)
+            painted = torch.empty_like(wide)
+            self._learn(wide)
+            for tile in itertools.product(spans(len(rows)), spans(len(columns))):
+                self._paint(wide, painted, tile)
+        return painted[:, margin : margin + height, margin : margin + width]
 
-    def _learn(self, wide: np.ndarray) -> None:
+    def _learn(self, wide: Tensor) -> None:
         for norm in self.norms:
             norm.learning = True
-        height, width = wide.shape[:2]
-        rows, columns = (reflected(side, PATCH // 2).numpy() for side in (height, width))
+        height, width = wide.shape[-2:]
+        rows, columns = (reflected(side, PATCH // 2) for side in (height, width))
         patches = []
         for row, column in corners(height, width):
-            seen = np.ix_(rows[row : row + PATCH], columns[column : column + PATCH])
+            patch = at(wide, rows[row : row + PATCH], columns[column : column + PATCH])
             corner = row - PATCH // 2, column - PATCH // 2
-            patches.append(self.network.noisy(self._pixels(wide[seen]), corner=corner))
+            patches.append(self.network.noisy(self._floats(patch), corner=corner))
         self.network.layers(torch.cat(patches), circular=False)
         for norm in self.norms:
             norm.learning = False
 
-    def _pixels(self, picture: np.ndarray) -> Tensor:
-        return torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None] / 255
+    def _floats(self, pixels: Tensor) -> Tensor:
+        return as_floats(pixels.to(self.device))[None]
 
-    def _paint(self, wide: np.ndarray, painted: np.ndarray, tile: tuple[Span, Span]) -> None:
+    def _paint(self, wide: Tensor, painted: Tensor, tile: tuple[Span, Span]) -> None:
         rows, columns = (slice(span.first, span.last) for span in tile)
         corner = rows.start, columns.start
-        result = self.network.with_margin(self._pixels(wide[rows, columns]), corner=corner)[0].permute(1, 2, 0)
+        result = self.network.with_margin(self._floats(wide[:, rows, columns]), corner=corner)[0]
         cut = self.network.margin - CELL * SPARE  # which the result lacks on each side
         own = [(max(span.start, span.first + cut), min(span.stop, span.last - cut)) for span in tile]
-        of_picture = tuple(slice(start, stop) for start, stop in own)
+        in_picture = tuple(slice(start, stop) for start, stop in own)
         firsts = [span.first + cut for span in tile]
-        of_result = tuple(slice(start - first, stop - first) for (start, stop), first in zip(own, firsts, strict=True))
-        painted[of_picture] = (result[of_result] * 255).round().byte().cpu().numpy()
+        in_result = tuple(slice(start - first, stop - first) for (start, stop), first in zip(own, firsts, strict=True))
+        result = result[:, *in_result]
+        painted[:, *in_picture] = as_bytes(result) if painted.dtype == torch.uint8 else result
+
+
+def at(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The rows and columns of a picture, (3, H, W), by their indices."""
+    return picture.index_select(1, rows).index_select(2, columns)

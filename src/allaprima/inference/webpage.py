@@ -14,7 +14,8 @@ from torch import nn
 
 from allaprima.errors import FileError, UserError
 from allaprima.inference.engines import onnx_bytes
-from allaprima.media.files import download, write_atomically
+from allaprima.media.download import download
+from allaprima.media.files import write_atomically
 from allaprima.networks.metadata import Metadata
 
 VERSION = "1.30.0"
@@ -36,9 +37,7 @@ DOWNLOAD_SECONDS = 600
 def write_page(folder: Path, networks: Mapping[str, tuple[nn.Module, Metadata]]) -> Path:
     """Write the page, the networks that it offers, by name, and the runtime; return the folder.
 
-    Raises:
-        UserError: the runtime cannot be downloaded, or is another than this page was made for.
-        FileError: the folder cannot be written to.
+    Raises UserError where the runtime cannot be downloaded, or is another than this page was made for.
     """
     package = runtime_package()
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:

@@ -27,10 +27,6 @@ class _GramMatrix(torch.autograd.Function):
 def gram_matrix(features: Tensor) -> Tensor:
     """Gram matrix over the number of positions: G_ij = 1/(H W) sum_k F_ik F_jk (Gatys et al. 2015, equation 3).
 
-    Args:
-        features: (B, C, H, W), any floating type.
-
-    Returns:
-        (B, C, C), float32 whatever the input: sums of half-precision products overflow.
+    (B, C, H, W) of any floating type to (B, C, C) float32: sums of half-precision products overflow.
     """
     return _GramMatrix.apply(features)

@@ -14,13 +14,8 @@ def grid_energy(images: Tensor) -> Tensor:
     A network that paints whole cells at once tends to fill even places with a weave of that period. It gives Gram
     matrices the energy they ask for, and the content layer does not see it. Texture differs from cell to cell and all
     but vanishes in a mean over cells; a weave stays. Smooth changes are taken out beforehand, with a filter that has
-    none of the weave's frequencies.
-
-    Args:
-        images: (B, 3, H, W), H and W at least 32.
-
-    Returns:
-        (B,): squared units of `images`, mean over channels, positions in the cell, and places.
+    none of the weave's frequencies. (B, 3, H, W), H and W at least 32, to (B,): squared units of `images`, the mean
+    over channels, positions in the cell, and places.
     """
     height, width = (side - side % CELL for side in images.shape[-2:])
     images = images[..., :height, :width].contiguous()  # in channels_last this takes 1.6 times as long

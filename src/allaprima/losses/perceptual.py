@@ -16,13 +16,9 @@ from allaprima.losses.vgg import VGG
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Anisotropic total variation: absolute differences of horizontal and of vertical neighbours, summed.
+    """Anisotropic total variation: absolute differences of horizontal and vertical neighbours, summed.
 
-    Args:
-        images: (B, 3, H, W).
-
-    Returns:
-        (B,), in the units of `images`.
+    (B, 3, H, W) to (B,), in the same units.
     """
     horizontal = (images[..., :, 1:] - images[..., :, :-1]).abs().sum((1, 2, 3))
     vertical = (images[..., 1:, :] - images[..., :-1, :]).abs().sum((1, 2, 3))
@@ -58,12 +54,7 @@ def johnson_style(gram: Tensor, target: Tensor) -> Tensor:
     """Mean square of G - A with G and A over C H W (Johnson et al. 2016, equations 3 and 4).
 
     The equation has the sum over all C^2 entries; the paper's weight of 5 belongs to the mean, which its code takes.
-
-    Args:
-        gram, target: (B, C, C) and (C, C), over H W as `gram_matrix` gives them.
-
-    Returns:
-        (B,).
+    (B, C, C) and (C, C) over H W, as `gram_matrix` gives them, to (B,).
     """
     return squared_distance(gram, target) / gram.shape[1] ** 4
 
@@ -71,11 +62,7 @@ def johnson_style(gram: Tensor, target: Tensor) -> Tensor:
 def gatys_style(gram: Tensor, target: Tensor) -> Tensor:
     """E_l = 1/(4 N^2 M^2) sum (G - A)^2 for G and A summed over M positions (Gatys et al. 2015, equation 4).
 
-    Args:
-        gram, target: (B, N, N) and (N, N), over H W as `gram_matrix` gives them: M is divided out already.
-
-    Returns:
-        (B,).
+    (B, N, N) and (N, N) over H W, as `gram_matrix` gives them, to (B,): M is divided out already.
     """
     return squared_distance(gram, target) / (4 * gram.shape[1] ** 2)
 
@@ -117,12 +104,8 @@ class PerceptualLoss(nn.Module):
         grams: the painting's Gram matrices over H W, (C, C) per style layer.
         content_layers: layers of the content term.
         objective: a name in `OBJECTIVES`.
-        content_weight, style_weight, tv_weight: alpha, beta, gamma. The layers of a term of weight 0 are not computed,
-            and the term is 0.
+        content_weight, style_weight, tv_weight: alpha, beta, gamma; a term of weight 0 is 0 and not computed.
         layer_weights: w_l of Gatys et al. 2015, equation 5, one per style layer; None for all 1.
-
-    Raises:
-        UserError: there is no such objective.
     """
 
     def __init__(
@@ -146,7 +129,9 @@ class PerceptualLoss(nn.Module):
         for layer, target in grams.items():
             self.register_buffer(f"gram_{layer}", target.float(), persistent=False)
         self.objective = OBJECTIVES[objective]
-        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.content_weight = content_weight
+        self.style_weight = style_weight
+        self.tv_weight = tv_weight
 
     @torch.no_grad()
     def content_features(self, photos: Tensor) -> dict[str, Tensor]:

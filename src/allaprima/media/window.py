@@ -25,19 +25,13 @@ def has_display() -> bool:
 
 
 class Window:
-    """A window that is closed by its cross, by q or by Escape.
-
-    Args:
-        title: of the window.
-
-    Raises:
-        UserError: there is no screen.
-    """
+    """A window that is closed by its cross, by q or by Escape. Raises UserError if there is no screen."""
 
     def __init__(self, title: str) -> None:
         if not has_display():
             raise UserError("there is no screen to show the camera on: give output=FILE.mp4 to record it instead")
-        self.title, self.sized = title, False
+        self.title = title
+        self.sized = False
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def show(self, picture: np.ndarray, note: str) -> bool:

@@ -5,21 +5,19 @@ from torch import nn
 from allaprima.errors import UserError
 from allaprima.networks.johnson import Johnson
 from allaprima.networks.realtime import Realtime
+from allaprima.networks.settings import NetworkSettings
 
 NETWORKS = {"johnson": Johnson, "realtime": Realtime}
 
 
-def build(name: str, **arguments: float) -> nn.Module:
-    """The network called `name`, untrained.
+def build(settings: NetworkSettings) -> nn.Module:
+    """A network, untrained. Raises UserError if there is none such, or it cannot be as large as that.
 
-    A name from this table and never a class path, since it also comes out of files that strangers send.
-
-    Raises:
-        UserError: there is no such network, or it has no such arguments.
+    By a name in this table and never a class path, since it also comes out of files that strangers send.
     """
-    if name not in NETWORKS:
-        raise UserError(f"there is no network '{name}': take one of {', '.join(NETWORKS)}")
+    if settings.name not in NETWORKS:
+        raise UserError(f"there is no network '{settings.name}': take one of {', '.join(NETWORKS)}")
     try:
-        return NETWORKS[name](**arguments)
+        return NETWORKS[settings.name](settings)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"network '{name}' cannot be built with {arguments}: {error}") from error
+        raise UserError(f"{settings} cannot be built: {error}") from error

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from allaprima.networks.blocks import InputNoise, Layers, Residual
+from allaprima.networks.settings import NetworkSettings
 
 CELL = 4  # pixels; both networks work at a quarter of the size
 SPARE = 1  # cells of the margin that are left after the residual blocks, each of which cuts off one
@@ -19,22 +20,19 @@ class TransformationNetwork(nn.Module):
     Args:
         layers: (B, 3, h, w) to logits; h and w multiples of 4. With circular padding of the same shape, else with a
             cell less on each side for every residual block among them.
-        input_noise, painting_noise: standard deviation of the noise that is added to the photographs, in training and
-            in painting, see `InputNoise`.
+        settings: for the input noise.
     """
 
-    def __init__(self, layers: Layers, input_noise: float, painting_noise: float) -> None:
+    def __init__(self, layers: Layers, settings: NetworkSettings) -> None:
         super().__init__()
-        self.input_noise = InputNoise(input_noise, painting_noise) if input_noise or painting_noise else None
+        self.input_noise = InputNoise(settings.input_noise, settings.painting_noise)
         self.layers = layers
         self.margin = CELL * (SPARE + sum(isinstance(layer, Residual) for layer in layers))
 
     def forward(self, photos: Tensor, training: bool = False) -> Tensor:
         """Paint (B, 3, H, W), sRGB in [0, 1], any H and W: the same shape, float32, in [0, 1].
 
-        Args:
-            photos: what to paint.
-            training: with circular padding and new noise.
+        In training with circular padding and new noise.
         """
         height, width = photos.shape[-2:]
         margin, spare = (0, 0) if training else (self.margin, CELL * SPARE)
@@ -46,23 +44,18 @@ class TransformationNetwork(nn.Module):
     def with_margin(self, photos: Tensor, training: bool = False, corner: tuple[int, int] = (0, 0)) -> Tensor:
         """Paint photographs that have their margin already, (B, 3, h, w) with h and w multiples of `CELL`.
 
-        Args:
-            photos: what to paint.
-            training: see `forward`.
-            corner: where the first pixel is in a larger picture that this is a tile of: row and column.
-
-        Returns:
-            In training the same shape, else without `margin - CELL * SPARE` pixels on each side.
+        Of a tile of a larger picture, `corner` is where its first pixel is, row and column. In training the shape
+        stays, else `margin - CELL * SPARE` pixels are lost on each side.
         """
         return torch.sigmoid(self.layers(self.noisy(photos, training, corner), circular=training).float())
 
     def noisy(self, photos: Tensor, training: bool = False, corner: tuple[int, int] = (0, 0)) -> Tensor:
         """Photographs with their input noise, as the layers take them; see `with_margin`."""
         photos = photos.contiguous(memory_format=torch.channels_last)
-        return self.input_noise(photos, training, corner) if self.input_noise else photos
+        return self.input_noise(photos, training, corner)
 
 
 def reflected(side: int, margin: int) -> Tensor:
-    """Where a side of so many pixels has those of itself with a margin around it, filled up to a multiple of `CELL`."""
+    """Indices along a side, in pixels, that reflect it into a margin and fill it up to a multiple of `CELL`."""
     places = torch.arange(-margin, side + -side % CELL + margin).abs()
     return (side - 1 - (side - 1 - places).abs()).clamp(min=0)

@@ -32,29 +32,29 @@ class InputNoise(nn.Module):
     The style term wants brush work in even places too. A network that has no chance to draw on can only repeat itself
     there, which gives grids of dots. In training the noise is new each time, since a network learns to know one that
     is not, and paints the same wave at the same place of every photograph. In painting it is a tile with its place in
-    the picture: a photograph is always painted the same way, and a video's still parts stay still.
-
-    Args:
-        training: standard deviation in training, in the photographs' units.
-        painting: the same in painting; less than in training keeps more of the photograph.
+    the picture: a photograph is always painted the same way, and a video's still parts stay still. Its standard
+    deviation in painting may be less than in training, which keeps more of the photograph.
     """
 
     def __init__(self, training: float, painting: float) -> None:
         super().__init__()
-        self.training_strength, self.painting_strength = training, painting
+        self.training_std = training
+        self.painting_std = painting
         # The old generator, since NumPy promises for it alone that a seed gives the same numbers for ever.
         noise = np.random.RandomState(0).standard_normal((3, NOISE_TILE, NOISE_TILE))
         self.register_buffer("tile", torch.from_numpy(noise).float(), persistent=False)
 
     def forward(self, photos: Tensor, training: bool, corner: tuple[int, int] = (0, 0)) -> Tensor:
         """(B, 3, H, W) to the same; `corner`: row and column of its first pixel in the picture that it is of."""
+        if not (self.training_std if training else self.painting_std):
+            return photos
         if training:
-            return photos + self.training_strength * torch.randn_like(photos)
+            return photos + self.training_std * torch.randn_like(photos)
         rows, columns = (
             torch.arange(first, first + side, device=photos.device) % NOISE_TILE
             for first, side in zip(corner, photos.shape[-2:], strict=True)
         )
-        return photos + self.painting_strength * self.tile.index_select(1, rows).index_select(2, columns)
+        return photos + self.painting_std * self.tile.index_select(1, rows).index_select(2, columns)
 
 
 class Layers(nn.Sequential):
@@ -82,10 +82,7 @@ class ConvNorm(Layers):
     """Convolution, then instance norm: (B, C, H, W) to (B, D, H/stride, W/stride)."""
 
     def __init__(self, channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(
-            PaddedConv(channels, out_channels, kernel, stride, bias=False),
-            InstanceNorm(out_channels),
-        )
+        super().__init__(PaddedConv(channels, out_channels, kernel, stride, bias=False), InstanceNorm(out_channels))
 
 
 class Residual(nn.Module):
@@ -93,11 +90,7 @@ class Residual(nn.Module):
 
     Unless padding is circular the second takes none, so that a position is lost on each side: a margin that is to be
     cut off (see `TransformationNetwork`) costs less and less from block to block. In Johnson et al. (2016, supplement)
-    neither takes any.
-
-    Args:
-        channels: of x.
-        hidden: channels between the two convolutions.
+    neither takes any. There are `hidden` channels between the two convolutions.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:

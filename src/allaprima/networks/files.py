@@ -16,12 +16,13 @@ from allaprima.networks.metadata import Metadata, read_metadata
 from allaprima.networks.multistyle import MultiStyle
 
 
-def network_path(name: str | Path) -> Path:
-    """The file of a bundled network, by its name, or of any other, by its path.
+def network_name(style: str, fast: bool) -> str:
+    """The name of the bundled network of a painting, Johnson's or the one made for speed."""
+    return f"{style}_realtime" if fast else style
 
-    Raises:
-        UserError: there is no such file.
-    """
+
+def network_path(name: str | Path) -> Path:
+    """The file of a bundled network, by its name, or of another, by its path. Raises UserError if there is none."""
     path = bundled_file(f"models/{name}.safetensors") or Path(str(name))
     if not path.is_file():
         bundled = ", ".join(bundled_names("models"))
@@ -30,11 +31,7 @@ def network_path(name: str | Path) -> Path:
 
 
 def load_network(name: str | Path) -> tuple[nn.Module, Metadata]:
-    """A bundled network, by its name, or any other, by its path, and what its file says.
-
-    Raises:
-        UserError: there is no such network, or the file is no network of this project.
-    """
+    """A bundled network, by name, or any other, by path, and what its file says. Raises UserError if it is none."""
     path = network_path(name)
     try:
         path.open("rb").close()  # safetensors does not tell a lack of permission from a damaged file
@@ -49,15 +46,14 @@ def load_network(name: str | Path) -> tuple[nn.Module, Metadata]:
     except PermissionError as error:
         raise UserError(f"no permission to read {path}") from error
     except (UserError, OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} is not a network of this project: give a file that train.py wrote") from error
+        raise UserError(f"{path} is not a network of this project: give a file that training wrote") from error
     return network, metadata
 
 
 def load_single(name: str | Path, style: str | None) -> tuple[nn.Module, Metadata]:
-    """What `load_network` gives, of a network for several paintings the one named `style`; others have but one.
+    """A network as `load_network` gives it, of one for several paintings the one named `style`.
 
-    Raises:
-        UserError: there is no such network, or it has no such painting.
+    Raises UserError if it has no such painting.
     """
     network, metadata = load_network(name)
     if metadata.styles is None:
@@ -70,7 +66,7 @@ def load_single(name: str | Path, style: str | None) -> tuple[nn.Module, Metadat
 
 def described_network(metadata: Metadata) -> nn.Module:
     """The network that a file's metadata describe, with random weights. Raises UserError if there is none such."""
-    network = networks.build(**metadata.network)
+    network = networks.build(metadata.network)
     return MultiStyle(network, metadata.styles) if metadata.styles else network
 
 
@@ -81,8 +77,8 @@ def check_shapes(file: safe_open, metadata: Metadata) -> None:
     file, and not even without memory what has more blocks or channels than the file has weights.
     """
     shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    most = max(len(shapes), *(max(shape, default=0) for shape in shapes.values()))
-    if any(number > most for number in metadata.network.values() if isinstance(number, int | float)):
+    largest = max(len(shapes), *(max(shape, default=0) for shape in shapes.values()))
+    if max(metadata.network.blocks, metadata.network.width, metadata.network.hidden or 0) > largest:
         raise ValueError("the network would be larger than the file")
     with torch.device("meta"):
         expected = {key: tuple(weight.shape) for key, weight in described_network(metadata).state_dict().items()}

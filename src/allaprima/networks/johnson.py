@@ -4,19 +4,14 @@ from torch import nn
 
 from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.blocks import ConvNorm, FewChannelConv, InstanceNorm, Layers, Residual, ResizeConv
+from allaprima.networks.settings import NetworkSettings
 
 
 class Johnson(TransformationNetwork):
-    """Photograph to pastiche in one pass.
+    """Photograph to pastiche in one pass."""
 
-    Args:
-        width: channels after the first convolution; twice and four times as many after the two that halve the size.
-        blocks: residual blocks at a quarter of the size.
-        input_noise, painting_noise: standard deviation of the noise that is added to the photographs, in training and
-            in painting, see `InputNoise`.
-    """
-
-    def __init__(self, width: int = 32, blocks: int = 5, input_noise: float = 0.0, painting_noise: float = 0.0) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
+        width = settings.width
         layers = Layers(
             ConvNorm(3, width, 9),
             nn.ReLU(inplace=True),
@@ -24,7 +19,7 @@ class Johnson(TransformationNetwork):
             nn.ReLU(inplace=True),
             ConvNorm(2 * width, 4 * width, 3, stride=2),
             nn.ReLU(inplace=True),
-            *(Residual(4 * width, hidden=4 * width) for _ in range(blocks)),
+            *(Residual(4 * width, hidden=4 * width) for _ in range(settings.blocks)),
             ResizeConv(4 * width, 2 * width),
             InstanceNorm(2 * width),
             nn.ReLU(inplace=True),
@@ -33,4 +28,4 @@ class Johnson(TransformationNetwork):
             nn.ReLU(inplace=True),
             FewChannelConv(width, 3, 9),
         )
-        super().__init__(layers, input_noise, painting_noise)
+        super().__init__(layers, settings)

@@ -11,12 +11,7 @@ from allaprima.networks.blocks import InstanceNorm
 
 
 class MultiStyle(nn.Module):
-    """A network whose convolutions serve several paintings, each with instance norms of its own.
-
-    Args:
-        network: photographs to pastiches, for one painting; every painting begins with its weights.
-        styles: names of the paintings.
-    """
+    """A network for one painting whose convolutions serve several, each with instance norms of its own."""
 
     def __init__(self, network: nn.Module, styles: Sequence[str]) -> None:
         super().__init__()

@@ -9,16 +9,14 @@ from allaprima.networks.blocks import Residual
 
 @torch.no_grad()
 def prune(large: TransformationNetwork, small: TransformationNetwork) -> None:
-    """Copy into `small` the weights of `large`, as far as it has residual blocks and channels within them.
+    """Copy into `small` what it has of `large`; ValueError if it has other layers, more blocks or more channels.
 
     Of the blocks the first are kept: Kandinsky's objective changes least without the last. Of the channels within one
     those are kept with the largest product of their norm's scale and the length of the kernels that read them. The
     length of their own kernel says nothing, as instance norm divides by it.
-
-    Raises:
-        ValueError: `small` is no part of `large`.
     """
-    (blocks, others), (small_blocks, small_others) = split(large), split(small)
+    blocks, others = split(large)
+    small_blocks, small_others = split(small)
     try:
         for layer, part in zip(others, small_others, strict=True):
             part.load_state_dict(layer.state_dict())
@@ -35,7 +33,7 @@ def split(network: TransformationNetwork) -> tuple[list[nn.Module], list[nn.Modu
 
 
 def inner_channels(block: Residual, count: int) -> dict[str, torch.Tensor]:
-    """The state of a residual block with so many of the channels between its two convolutions."""
+    """The state of a residual block with `count` of the channels between its two convolutions."""
     (_, norm), _, (reader, _) = block.body
     strength = norm.weight.abs() * reader.weight.square().sum((0, 2, 3)).sqrt()
     kept = strength.topk(count).indices.sort().values

@@ -21,33 +21,20 @@ ADAM_LEARNING_RATE = 0.02
 
 
 class Iteration(NamedTuple):
-    """Where the optimizer stands.
+    """Where the optimizer stands."""
 
-    Attributes:
-        number: iterations done; 0 is the start.
-        evaluations: of the objective and its gradient so far, a line search's included.
-        seconds: since the first evaluation began.
-        terms: the objective and its terms here, as numbers.
-        picture: (1, 3, H, W) in [0, 1].
-    """
-
-    number: int
-    evaluations: int
-    seconds: float
-    terms: Terms
-    picture: Tensor
+    number: int  # iterations done; 0 is the start
+    evaluations: int  # of the objective and its gradient so far, a line search's included
+    seconds: float  # since the first evaluation began
+    terms: Terms  # the objective and its terms here, as numbers
+    picture: Tensor  # (1, 3, H, W) in [0, 1]
 
 
 OnIteration = Callable[[Iteration], object]
 
 
 class Evaluation:
-    """The objective of one photograph's pastiche and its gradient, counted and timed.
-
-    Args:
-        loss: the objective; its loss network's number type is the computation's.
-        photo: (1, 3, H, W) in [0, 1].
-    """
+    """The objective of a pastiche of one photograph, (1, 3, H, W) in [0, 1], and its gradient, counted and timed."""
 
     def __init__(self, loss: PerceptualLoss, photo: Tensor) -> None:
         self.loss = loss
@@ -55,11 +42,7 @@ class Evaluation:
         self.count = 0
 
     def __call__(self, picture: Tensor) -> tuple[Terms, Tensor]:
-        """Terms as numbers, and the gradient of their weighted sum, of the shape of `picture`, (1, 3, H, W).
-
-        Raises:
-            UserError: the objective is no number.
-        """
+        """Terms as numbers, and the gradient of their sum, (1, 3, H, W). Raises UserError if they are not finite."""
         if self.count == 0:
             self.started = time.perf_counter()
         leaf = picture.detach().requires_grad_()
@@ -79,7 +62,7 @@ class Evaluation:
 def optimize(
     loss: PerceptualLoss, photo: Tensor, start: Tensor, iterations: int, method: str, on_iteration: OnIteration
 ) -> Iteration:
-    """Lower the objective of a picture, its values kept in [0, 1] throughout.
+    """Lower the objective of a picture, its values kept in [0, 1] throughout; the last iteration.
 
     Args:
         loss: the objective.
@@ -88,12 +71,6 @@ def optimize(
         iterations: how many at most; L-BFGS also ends where no step along its direction lowers the objective.
         method: a name in `METHODS`.
         on_iteration: called with the start and after every iteration.
-
-    Returns:
-        The last iteration.
-
-    Raises:
-        UserError: the objective is no number.
     """
     return METHODS[method](Evaluation(loss, photo), start, iterations, on_iteration)
 

@@ -20,6 +20,7 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import open_upright
+from allaprima.networks.files import network_name
 from allaprima.serving.watched_training import STEPS_A_MINUTE, end_training, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
@@ -53,10 +54,7 @@ def shown(label: str, **options: Any) -> gr.Image:
     return gr.Image(label=label, alt_text=label, interactive=False, buttons=["download", "fullscreen"], **options)
 
 
-@functools.lru_cache(maxsize=4)
-def stylizer(name: str) -> Stylizer:
-    """A network, ready; the last ones are kept."""
-    return Stylizer.load(name)
+load_stylizer = functools.lru_cache(maxsize=4)(Stylizer.load)
 
 
 def opened(path: Path | None) -> Image.Image:
@@ -71,7 +69,7 @@ def opened(path: Path | None) -> Image.Image:
 
 def network_of(style: str, trained: dict[str, str], fast: bool = False) -> str:
     """The network of a choice on the page: a bundled one by its name, or of those that this visitor has trained."""
-    return trained.get(style) or f"{style}{'_realtime' if fast else ''}"
+    return trained.get(style) or network_name(style, fast)
 
 
 def paint(
@@ -80,7 +78,7 @@ def paint(
     """The photograph and its stylized image, and what to say of them."""
     image = opened(photo).convert("RGB")
     started = time.monotonic()
-    painted = stylizer(network_of(style, trained))(image, strength, color, SIZE, brush)
+    painted = load_stylizer(network_of(style, trained))(image, strength, color, SIZE, brush)
     for each in (image, painted):
         # Gradio calls a result by what is in it, and writes it again while another visitor still reads the same.
         each.info["visit"] = secrets.token_hex()
@@ -93,7 +91,7 @@ def paint_live(
     """One frame of the camera, the rate, and when it was."""
     if frame is None:
         return None, "", last
-    painted = stylizer(network_of(style, trained, fast=True))(frame, strength, size=384)
+    painted = load_stylizer(network_of(style, trained, fast=True))(frame, strength, size=384)
     now = time.monotonic()
     return painted, f"{1 / (now - last):.0f} frames a second" if last else "", now
 
@@ -105,13 +103,15 @@ def train(
     image = opened(painting).convert("RGB")
     name = re.sub(r"\W+", "_", painting.stem, flags=re.ASCII).strip("_")[:40] or "painting"
     run = Path(tempfile.mkdtemp(prefix="training-", dir=folder))
-    unchanged, last = gr.skip(), None
+    unchanged = gr.skip()
+    last = None
     try:
         image.save(run / f"{name}.png")
         with contextlib.closing(train_watched(run / f"{name}.png", minutes * STEPS_A_MINUTE, run)) as reports:
             for report in reports:
                 # As a picture, which Gradio keeps for a while, since its file is deleted at the end.
-                sheet, last = Image.open(report.sheet) if report.sheet != last else unchanged, report.sheet
+                sheet = Image.open(report.sheet) if report.sheet != last else unchanged
+                last = report.sheet
                 if report.network is None:
                     yield sheet, f"training for {report.seconds:.0f} s", trained, unchanged, unchanged
         network = report.network.replace(run.with_suffix(".safetensors"))
@@ -190,7 +190,8 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, fo
         with gr.Column():
             painting = upload(["upload", "clipboard"], "Painting")
             minutes = gr.Slider(1, 15, 5, step=1, label="Minutes, about")
-            start, stop = gr.Button("Train", variant="primary"), gr.Button("Stop")
+            start = gr.Button("Train", variant="primary")
+            stop = gr.Button("Stop")
         with gr.Column():
             sheet = shown("Photographs and how they are painted")
             note = gr.Markdown()
@@ -206,13 +207,7 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, fo
 
 
 def launch(host: str, port: int, megabytes: int, folder: Path | None) -> None:
-    """Serve the page until Ctrl-C; what is being trained then ends too.
-
-    Args:
-        host, port: where.
-        megabytes: that an upload may have.
-        folder: for what visitors train; None where they may not.
-    """
+    """Serve the page until Ctrl-C; without a folder visitors may not train, and what is being trained then ends too."""
     blocks = page(folder).queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         blocks.launch(

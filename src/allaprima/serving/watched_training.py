@@ -1,7 +1,6 @@
 """Training that is watched from a page: in a process of its own, which ends with its watcher."""
 
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -9,44 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from allaprima.errors import UserError, typed
+from allaprima.errors import UserError
 
-POLL_SECONDS = 1.0  # seconds between two looks
+POLL_SECONDS = 1.0
 STEPS_A_MINUTE = 100
 RUNNING: set[subprocess.Popen[bytes]] = set()
 COMMAND = (sys.executable, "-c", "from allaprima.cli import main; main()", "train")
 
 
 class Progress(NamedTuple):
-    """Where training stands.
+    """Where training stands."""
 
-    Attributes:
-        seconds: since it began.
-        sheet: the newest, photographs beside their stylized images; None before the first.
-        network: the file, at the end; None before.
-    """
-
-    seconds: float
-    sheet: Path | None
-    network: Path | None
+    seconds: float  # since it began
+    sheet: Path | None  # the newest, photographs beside their stylized images; None before the first
+    network: Path | None  # the file, at the end; None before
 
 
 def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Progress]:
-    """Train a network for a painting as `train.py` does by default, and tell about it every second.
+    """Train a network for a painting with the default settings below an empty folder, and tell about it every second.
 
-    An iterator that is closed ends the training.
-
-    Args:
-        painting: the picture file.
-        steps: of training.
-        folder: for all that it leaves, empty.
-
-    Raises:
-        UserError: with the line that `train.py` ended with, if it did not end well.
+    An iterator that is closed ends the training. Raises UserError with the line that training ended with.
     """
-    settings = [typed("style.image", painting), typed("runs", folder), f"trainer.max_steps={steps}"]
-    log, started = folder / "log.txt", time.monotonic()
-    command = [*COMMAND, *shlex.split(" ".join(settings))]
+    log = folder / "log.txt"
+    started = time.monotonic()
+    command = [*COMMAND, f"style.image={painting}", f"runs={folder}", f"trainer.max_steps={steps}"]
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "torch")}  # which PyTorch makes when imported
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

@@ -43,7 +43,8 @@ class ProgressBar(TQDMProgressBar):
     def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Begin the bar, and its clock, where the run stands."""
         super().on_train_start(trainer, *_)
-        self.first_step, self.started = trainer.global_step, time.monotonic()
+        self.first_step = trainer.global_step
+        self.started = time.monotonic()
         self.train_progress_bar.reset(trainer.max_steps)
         self.train_progress_bar.initial = self.train_progress_bar.n = trainer.global_step
         self.train_progress_bar.refresh()
@@ -52,6 +53,6 @@ class ProgressBar(TQDMProgressBar):
         """What stands at the bar's end."""
         metrics = super().get_metrics(trainer, module)
         metrics.pop("v_num", None)
-        images = (trainer.global_step - self.first_step) * trainer.datamodule.batch_size * trainer.world_size
+        images = (trainer.global_step - self.first_step) * trainer.datamodule.settings.batch_size * trainer.world_size
         metrics["images/s"] = f"{images / (time.monotonic() - self.started):.2f}"
         return metrics

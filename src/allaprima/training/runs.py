@@ -8,20 +8,21 @@ from typing import Any
 
 import torch
 
-from allaprima.errors import UserError, typed
+from allaprima.errors import UserError
+from allaprima.media.old_names import translated
 from allaprima.networks.metadata import Metadata, metadata_from
-from allaprima.networks.old_names import translated
 
 # Of a network's metadata, what a run and its resumption must have in common.
 COMPARED = ("network", "style_size", "styles", "loss_network", "loss", "teacher")
-LAST, NETWORKS = Path("checkpoints", "last.ckpt"), "models"  # in a run's folder
+LAST = Path("checkpoints", "last.ckpt")  # in a run's folder
+NETWORKS = "models"  # likewise
 
 
 def new_folder(runs: Path, name: str) -> Path:
     """Make a folder for a run that starts now: NAME/date_time below `runs`, the same for all its processes."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         if "ALLAPRIMA_STARTED" not in os.environ:
-            raise UserError("trainer=ddp starts its processes itself: call scripts/train.py without torchrun")
+            raise UserError("trainer=ddp starts its processes itself: leave out torchrun")
         return runs / name / os.environ["ALLAPRIMA_STARTED"]
     while True:
         os.environ["ALLAPRIMA_STARTED"] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -39,8 +40,7 @@ def new_folder(runs: Path, name: str) -> Path:
 def find_checkpoint(resume: str | None, runs: Path, metadata: Metadata, settings: dict[str, Any]) -> Path | None:
     """The checkpoint to go on from: none, a path, or for `last` the newest of this style.
 
-    Raises:
-        UserError: there is none, it cannot be read, it is of a run with other settings, or it is finished.
+    Raises UserError if it cannot be read, is of a run with other settings, or is finished.
     """
     if resume is None:
         return None
@@ -66,17 +66,13 @@ def find_checkpoint(resume: str | None, runs: Path, metadata: Metadata, settings
     network = path.parents[1] / NETWORKS / f"{theirs.style.name}.safetensors"
     if checkpoint["global_step"] >= settings["max_steps"] and network.exists():
         raise UserError(
-            f"{path} has its {checkpoint['global_step']} steps already: {typed('init', network)} begins where it ended"
+            f"{path} has its {checkpoint['global_step']} steps already: init={network} begins where it ended"
         )
     return path
 
 
 def read_checkpoint(path: Path, resume: str) -> tuple[dict[str, Any], Metadata]:
-    """A checkpoint's content, and what it says of its network.
-
-    Raises:
-        UserError: it cannot be read; the message has the name that was given for it.
-    """
+    """A checkpoint's content, and what it says of its network. Raises UserError, which has the name that was given."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         theirs = metadata_from(checkpoint["allaprima"])
@@ -94,6 +90,7 @@ def read_checkpoint(path: Path, resume: str) -> tuple[dict[str, Any], Metadata]:
 def comparable(metadata: Metadata, settings: dict[str, Any]) -> dict[str, Any]:
     """What a run and its resumption must have in common, by name; not how many processes read its data."""
     named = {}
-    for key, value in ({name: getattr(metadata, name) for name in COMPARED} | settings).items():
+    facts = metadata.as_dict()
+    for key, value in ({name: facts[name] for name in COMPARED} | settings).items():
         named |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
     return {name: value for name, value in named.items() if name != "data.workers"}

@@ -120,7 +120,7 @@ function picture(pixels, width, height) {
   return image;
 }
 
-// Draws a picture on a canvas, at so many pixels on the short side at most; returns what is there now.
+// Draws a picture on a canvas, with at most `short` pixels on the short side; returns what is there now.
 function drawn(canvas, source, [wide, high], short) {
   const factor = Math.min(1, short / Math.min(wide, high));
   const [width, height] = [wide, high].map((side) => Math.max(1, Math.round(side * factor)));

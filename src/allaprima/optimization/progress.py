@@ -1,0 +1,51 @@
+"""The picture so far in its file, and an animation of all pictures on the way."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from allaprima.media.files import write_atomically
+from allaprima.media.images import Picture, resized, to_image, write_picture
+from allaprima.optimization.image import Iteration
+
+FRAME_MILLISECONDS = 80
+LAST_FRAME_MILLISECONDS = 2000
+MOST_FRAMES = 100
+
+
+class ProgressRecorder:
+    """Called with every iteration, it writes every `every`th picture, and at the end an animation beside it.
+
+    That has as many frames, or fewer where there are too many.
+    """
+
+    def __init__(self, output: Path, every: int) -> None:
+        self.output = output
+        self.every = every
+        self.frame_every = every
+        self.animation = output.with_name(f"{output.stem}_progress.webp")
+        self.frames: list[Image.Image] = []
+        self.last: Iteration | None = None
+
+    def __call__(self, iteration: Iteration) -> None:
+        """Take note of an iteration."""
+        self.last = iteration
+        if iteration.number and iteration.number % self.every == 0:
+            write_picture(self.output, Picture(iteration.picture[0], None))
+        if iteration.number % self.frame_every == 0:
+            self.frames.append(to_image(iteration.picture[0]))
+        if len(self.frames) > MOST_FRAMES:
+            del self.frames[1::2]
+            self.frame_every *= 2
+
+    def finish(self, photo: Picture) -> None:
+        """Write the last picture, at the photograph's size and with its transparency, and the animation."""
+        self.frames.append(to_image(self.last.picture[0]))
+        write_picture(self.output, Picture(resized(self.last.picture, photo.image.shape[-2:])[0], photo.alpha))
+        encoded = io.BytesIO()
+        # Pictures of earlier scales are enlarged to the last one's size.
+        first, *others = [frame.resize(self.frames[-1].size, Image.Resampling.BICUBIC) for frame in self.frames]
+        durations = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
+        first.save(encoded, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=80)
+        write_atomically(self.animation, encoded.getvalue())

@@ -1,0 +1,150 @@
+"""The terms of a training step: each has a name, a weight, and a value for a batch."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from allaprima.errors import UserError
+from allaprima.limits import NonNegative
+from allaprima.losses.grid import grid_energy
+from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.stability import instability
+from allaprima.losses.style import Style
+from allaprima.networks.files import load_network
+from allaprima.networks.metadata import Metadata
+
+GAIN = 0.05  # of the content weight in a step, at most
+AVERAGED_STEPS = 20  # over which the content term is averaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermSettings:
+    """Weights of what training adds to the objective: `Distillation`, `grid_energy`, `instability`.
+
+    With a teacher and None for `distillation`, that takes the place of all other terms.
+    """
+
+    distillation: NonNegative | None = None
+    grid: NonNegative = 0.0
+    stability: NonNegative = 0.0
+
+
+class Step(NamedTuple):
+    """What the terms of one step are computed from."""
+
+    photos: Tensor  # (B, 3, H, W) in [0, 1]
+    pastiches: Tensor  # of `photos`, the same shape and range, with their gradient
+    style: str  # name of the painting
+    # (photographs, network) to pastiches with the input noise of `pastiches`; without a network by the one that is
+    # trained.
+    paint: Callable[..., Tensor]
+
+
+class Term(NamedTuple):
+    """What a step adds to the sum, `weight` times `value(step)`."""
+
+    name: str
+    weight: float
+    value: Callable[[Step], Tensor]
+
+
+class Objective(nn.Module):
+    """The objective of each painting, by its name, whose content weight is adjusted so that content keeps its distance.
+
+    One weight would keep a face in one painting and lose it in another; one distance means the same for all. None
+    leaves the content weights as they are.
+    """
+
+    def __init__(self, losses: Mapping[str, PerceptualLoss], content_distance: float | None = None) -> None:
+        super().__init__()
+        self.losses = dict(losses)
+        self.registered = nn.ModuleList(losses.values())  # not by name: a painting's may have a dot
+        self.content_distance = content_distance
+        self.content_means: dict[str, float] = {}
+        self.style = ""
+        self.terms: Terms | None = None
+
+    def forward(self, step: Step) -> Tensor:
+        """The weighted sum of content, style and total variation, which `terms` keeps."""
+        self.style = step.style
+        self.terms = self.losses[step.style].between(step.pastiches, step.photos)
+        return self.terms.total
+
+    def adjust_content_weight(self, content: float) -> None:
+        """Set the content weight for the next step, by the content term of the last one on all devices."""
+        mean = self.content_means.get(self.style, content)
+        mean += (content - mean) / AVERAGED_STEPS
+        self.content_means[self.style] = mean
+        loss = self.losses[self.style]
+        loss.content_weight = adjusted_weight(loss.content_weight, mean, self.content_distance)
+
+    def content_state(self) -> dict[str, Any]:
+        """By painting, the content weights and the means of the content term, for a run that is resumed."""
+        weights = {style: loss.content_weight for style, loss in self.losses.items()}
+        return {"weights": weights, "means": self.content_means}
+
+    def load_content_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `content_state` gave."""
+        self.content_means = state["means"]
+        for style, weight in state["weights"].items():
+            self.losses[style].content_weight = weight
+
+
+def adjusted_weight(weight: float, mean: float, distance: float) -> float:
+    """The content weight of the next step: larger where the content term's mean exceeds its distance, and smaller."""
+    return weight * math.exp(GAIN * min(1.0, max(-1.0, mean / distance - 1)))
+
+
+class Distillation(nn.Module):
+    """Mean squared distance from the pastiches of a larger network of the same painting (Hinton et al. 2015).
+
+    The teacher, which is frozen, sees the same input noise: what it makes of that can then be learned too.
+    """
+
+    def __init__(self, teacher: nn.Module) -> None:
+        super().__init__()
+        self.teacher = teacher
+
+    def forward(self, step: Step) -> Tensor:
+        """The distance, in squared units of pictures."""
+        with torch.no_grad():
+            taught = step.paint(step.photos, self.teacher)
+        return F.mse_loss(step.pastiches, taught)
+
+
+def build_terms(settings: TermSettings, objective: Objective, teacher: nn.Module | None) -> list[Term]:
+    """The terms whose weights are not 0; with a teacher and no weight for it, distillation alone."""
+    if teacher and settings.distillation is None:
+        return [Term("distance", 1.0, Distillation(teacher))]
+    terms = [Term("objective", 1.0, objective)]
+    if teacher:
+        terms.append(Term("distance", settings.distillation, Distillation(teacher)))
+    if settings.grid:
+        terms.append(Term("grid", settings.grid, lambda step: grid_energy(step.pastiches).mean()))
+    if settings.stability:
+        terms.append(
+            Term("instability", settings.stability, lambda step: instability(step.paint, step.photos, step.pastiches))
+        )
+    return terms
+
+
+def load_teacher(name: str, style: Style) -> tuple[nn.Module, Metadata]:
+    """A network to learn from, by name or path, and what its file says. UserError if it paints another painting."""
+    teacher, metadata = load_network(name)
+    if not style.same_as(metadata.style):
+        raise UserError(f"teacher={name} paints {metadata.style.title}: give a network of {style.title}")
+    return teacher.requires_grad_(False), metadata
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """A network's weights as a hexadecimal digest, which does not change with what its file says of it."""
+    digest = hashlib.sha256()
+    for weight in network.state_dict().values():
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,26 @@
+import re
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("small", "over", "under"),
+    [
+        (
+            "train benchmark.rounds=1 benchmark.steps=1 data.size=64 data.batch_size=1 network.width=8",
+            ("this trainer", 5),  # images a second
+            ("baseline", 4),
+        ),
+        ("optimize benchmark.rounds=1 benchmark.evaluations=5 benchmark.size=64", ("baseline", 1), ("this  ", 1)),
+        ("scales benchmark.scales=[32,48] benchmark.iterations=3", ("noise", 2), ("noise", 3)),
+    ],
+)
+def test_ratio_is_printed(run_script, small, over, under):
+    result = run_script("benchmark.py", *small.split())
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    dividend, divisor = (
+        float(next(line for line in lines if line.startswith(row)).split()[place]) for row, place in (over, under)
+    )
+    (ratio,) = re.fullmatch(r"ratio (\d+\.\d\d)", lines[-1]).groups()
+    assert float(ratio) == pytest.approx(dividend / divisor, rel=0.1)

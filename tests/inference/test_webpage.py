@@ -1,0 +1,211 @@
+import base64
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from allaprima.commands import export as exporting
+from allaprima.commands.export import export
+from allaprima.errors import UserError
+from allaprima.inference import webpage
+from allaprima.inference.stylizer import Stylizer
+from allaprima.losses.style import bundled_style
+
+from ..conftest import COFFEE, chromium, compose_config, serve_folder
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(exporting, "chosen_styles", lambda _: ["udnie", "kandinsky"])  # six seconds each
+            return export(compose_config("export", "style=all", "format=web", f"output={folder}"))
+    except UserError as error:
+        if "connect to the internet" not in str(error):
+            raise
+        pytest.skip("npm's registry cannot be reached")
+
+
+@pytest.fixture(scope="module")
+def address(page):
+    with serve_folder(page) as url:
+        yield f"{url}/"
+
+
+def wait_for_status(browser, *words, seconds=60):
+    """Wait until the page says all the words."""
+    deadline = time.monotonic() + seconds
+    while True:
+        told = browser.execute_script("return document.getElementById('status').textContent")
+        if all(word in told for word in words):
+            return told
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)
+
+
+def element(browser, name):
+    return browser.find_element("id", name)
+
+
+def painted_picture(browser):
+    data = browser.execute_script("return document.getElementById('after').toDataURL('image/png')")
+    return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_painting(browser, address, tmp_path, width):
+    photo = Image.open(COFFEE).resize((300, 200))
+    photo.save(tmp_path / "photo.png")
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(address)
+    told = wait_for_status(browser, "Ready")
+    assert "WebAssembly" in told or "WebGPU" in told
+    assert browser.execute_script("return crossOriginIsolated")
+    element(browser, "file").send_keys(str(tmp_path / "photo.png"))
+    wait_for_status(browser, "300 x 200 pixels")
+    expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo.convert("RGB")))
+    difference = np.asarray(painted_picture(browser)).astype(float) - expected
+    assert np.abs(difference).mean() < 2 and abs(difference.mean()) < 0.2
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert severe == []
+
+
+@pytest.fixture
+def webgpu_browser():
+    with chromium("enable-unsafe-webgpu", "use-webgpu-adapter=swiftshader", "enable-features=Vulkan") as driver:
+        yield driver
+
+
+def test_webgpu(webgpu_browser, address, tmp_path):
+    # A graphics card that is computed is slower than any other. So time slows down, and who is second wins.
+    clock = "let ticks = 1; performance.now = () => 1000 * Math.log(ticks++)"
+    webgpu_browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": clock})
+    photo = Image.open(COFFEE).resize((60, 40)).convert("RGB")
+    photo.save(tmp_path / "photo.png")
+    webgpu_browser.get(address)
+    assert "WebGPU" in wait_for_status(webgpu_browser, "Ready")
+    element(webgpu_browser, "file").send_keys(str(tmp_path / "photo.png"))
+    assert "WebGPU" in wait_for_status(webgpu_browser, "60 x 40")
+    expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo))
+    assert np.abs(np.asarray(painted_picture(webgpu_browser)).astype(float) - expected).mean() < 1
+
+
+def test_all_paintings(browser, address, tmp_path):
+    Image.open(COFFEE).resize((60, 40)).save(tmp_path / "photo.png")
+    browser.get(address)
+    wait_for_status(browser, "Ready")
+    element(browser, "file").send_keys(str(tmp_path / "photo.png"))
+    wait_for_status(browser, "60 x 40")
+    first = painted_picture(browser)
+    element(browser, "all").click()
+    wait_for_status(browser, "Choose one")
+    chosen = browser.find_elements("css selector", "#gallery button")
+    assert [button.text for button in chosen] == [str(bundled_style(name).painting) for name in ("kandinsky", "udnie")]
+    chosen[-1].click()
+    wait_for_status(browser, "60 x 40")
+    assert element(browser, "network").get_attribute("value") == "udnie_realtime"
+    assert np.abs(np.asarray(painted_picture(browser)).astype(float) - np.asarray(first)).mean() > 5
+
+
+def test_strength_and_invalid_files(browser, address, tmp_path):
+    photo = Image.open(COFFEE).resize((120, 80)).convert("RGB")
+    photo.save(tmp_path / "photo.png")
+    (tmp_path / "text.txt").write_text("no picture")
+    browser.get(address)
+    wait_for_status(browser, "Ready")
+    element(browser, "file").send_keys(str(tmp_path / "photo.png"))
+    wait_for_status(browser, "120 x 80")
+    script = (
+        "const range = document.getElementById('strength'); range.value = 0; range.dispatchEvent(new Event('change'))"
+    )
+    browser.execute_script(script)
+    deadline = time.monotonic() + 20
+    while np.abs(np.asarray(painted_picture(browser)).astype(float) - np.asarray(photo)).mean() > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    element(browser, "file").send_keys(str(tmp_path / "text.txt"))
+    assert "choose a JPEG" in wait_for_status(browser, "text.txt is not a picture")
+
+
+def test_camera(browser, address):
+    browser.get(address)
+    wait_for_status(browser, "Ready")
+    element(browser, "camera").click()
+    wait_for_status(browser, "frames a second")
+    first = np.asarray(painted_picture(browser)).astype(float)
+    deadline = time.monotonic() + 20
+    while np.abs(np.asarray(painted_picture(browser)) - first).mean() < 0.5:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    element(browser, "camera").click()
+    assert element(browser, "camera").text == "Start the camera"
+    # The last frame is a photograph now, for another painting too.
+    wait_for_status(browser, "frames a second")
+    last = np.asarray(painted_picture(browser)).astype(float)
+    browser.find_element("css selector", "#network option:last-child").click()
+    deadline = time.monotonic() + 20
+    while np.abs(np.asarray(painted_picture(browser)) - last).mean() < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_double_click_starts_one_camera(browser, address):
+    kept = """
+        const ask = MediaDevices.prototype.getUserMedia;
+        window.streams = [];
+        MediaDevices.prototype.getUserMedia = async function (wanted) {
+            const stream = await ask.call(this, wanted);
+            streams.push(stream);
+            return stream;
+        };
+    """
+    browser.get(address)
+    wait_for_status(browser, "Ready")
+    browser.execute_script(kept)
+    browser.execute_script("for (const _ of 'ab') document.getElementById('camera').click()")
+    wait_for_status(browser, "frames a second")
+    element(browser, "camera").click()
+    states = "return streams.flatMap((stream) => stream.getTracks()).map((track) => track.readyState)"
+    assert browser.execute_script(states) == ["ended"]
+
+
+def test_without_storage(browser, address):
+    blocked = "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('blocked') } })"
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": blocked})
+    browser.get(address)
+    assert "1 thread" in wait_for_status(browser, "Ready")
+
+
+def test_redirects(browser, address):
+    browser.get(address)
+    wait_for_status(browser, "Ready")
+    assert browser.execute_script("return navigator.serviceWorker.controller !== null")
+    browser.get(f"{address}ort")  # the server adds a slash
+    assert browser.title == "Directory listing for /ort/"
+
+
+def test_keyboard_access(browser, address):
+    from selenium import webdriver
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(address)
+    wait_for_status(browser, "Ready")
+    reached = []
+    for _ in range(9):
+        webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
+        reached.append(browser.switch_to.active_element)
+    names = [each.accessible_name for each in reached if each.tag_name != "body"]
+    assert {"Painting", "Photograph", "Start the camera", "Size of the work", "Strength"} <= set(names)
+
+
+def test_wrong_runtime_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(webpage, "download", lambda *_: b"something else")
+    with pytest.raises(UserError, match="nothing is written"):
+        export(compose_config("export", "format=web", f"output={tmp_path / 'out'}"))
+    assert not (tmp_path / "out").exists()
