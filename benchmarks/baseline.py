@@ -66,7 +66,7 @@ def baseline_johnson(width: int, blocks: int) -> nn.Sequential:
 
 
 def baseline_gram(features: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, C), over H W."""
+    """(B, C, H, W) to (B, C, C), divided by H W."""
     positions = features.flatten(2)
     return positions.bmm(positions.transpose(1, 2)) / positions.shape[2]
 

@@ -29,7 +29,7 @@ from benchmarks.peak import matrix_peaks
 from benchmarks.rounds import in_fresh_process, in_turn
 from benchmarks.settings import VIDEO, BenchmarkSettings
 
-PHOTO = 256
+PHOTO_SIDE = 256  # pixels
 
 
 class Latencies(NamedTuple):
@@ -41,7 +41,7 @@ class Latencies(NamedTuple):
 
 
 class Contender(NamedTuple):
-    """A way to paint: how it is made ready, its number type, its network for counting, the packages it needs."""
+    """A way to paint: how it is made ready, its dtype, its network for counting, the packages it needs."""
 
     ready: Callable[[BenchmarkSettings], engines.Paint]
     precision: str
@@ -55,7 +55,7 @@ def trained(settings: BenchmarkSettings) -> nn.Module:
 
 
 def baseline_network(settings: BenchmarkSettings) -> nn.Module:
-    """The same as PyTorch's examples have it; its weights do not matter here."""
+    """Johnson's network as PyTorch's examples have it; its weights do not matter here."""
     built = load_network(settings.style.name)[1].network
     return baseline_johnson(built.width, built.blocks).eval()
 
@@ -81,7 +81,7 @@ def lite(_: BenchmarkSettings) -> engines.Paint:
 
 
 def openvino_float32(settings: BenchmarkSettings) -> engines.Paint:
-    """OpenVINO without a smaller number type."""
+    """OpenVINO without a smaller dtype."""
     return engines.openvino_compiled(engines.openvino_model(trained(settings)), "f32")
 
 
@@ -119,7 +119,7 @@ def realtime(settings: BenchmarkSettings) -> engines.Paint:
 
 
 def realtime_int8(settings: BenchmarkSettings) -> engines.Paint:
-    """The same in int8."""
+    """The network made for speed in OpenVINO in int8."""
     return engines.openvino_compiled(int8_model(realtime_network(settings)))
 
 
@@ -154,7 +154,7 @@ def time_contender(contender: str, settings: BenchmarkSettings) -> Latencies:
 
 def held_out() -> tuple[Tensor, ...]:
     """Photographs that no network was trained on, (1, 3, 256, 256) each."""
-    return validation_squares(packaged_photos(STARTER_VALIDATION), PHOTO).split(1)
+    return validation_squares(packaged_photos(STARTER_VALIDATION), PHOTO_SIDE).split(1)
 
 
 def sides(size: int | str) -> tuple[int, int]:
@@ -178,7 +178,7 @@ def benchmark_infer(settings: BenchmarkSettings) -> None:
     measured is left out.
 
     Raises:
-        UserError: a setting that cannot be.
+        UserError: an invalid setting.
     """
     if not {"baseline"} < set(settings.contenders) <= set(CONTENDERS):
         raise UserError(f"contenders={settings.contenders}: give a list with baseline, of {', '.join(CONTENDERS)}")

@@ -7,13 +7,13 @@ import torch
 
 from allaprima.inference.engines import Paint
 
-WARM_UP = 3
+WARMUP = 3
 
 
 def latencies(paint: Paint, height: int, width: int, runs: int) -> list[float]:
     """Seconds of each of `runs` runs with a picture of (1, 3, height, width), after three that are not timed."""
     photo = torch.rand(1, 3, height, width)
-    for _ in range(WARM_UP):
+    for _ in range(WARMUP):
         paint(photo)
     moments = [time.perf_counter()]
     for _ in range(runs):

@@ -27,7 +27,7 @@ def baseline_result(settings: BenchmarkSettings) -> tuple[float, float]:
 
 
 def exact_result(settings: BenchmarkSettings) -> tuple[float, float]:
-    """The same of this project's optimizer in float32, which tells its method from its number type."""
+    """Seconds and objective of this project's optimizer in float32, which tells its method from its dtype."""
 
     def exact(loss: PerceptualLoss) -> PerceptualLoss:
         loss.vgg.set_precision("32-true")
@@ -37,14 +37,14 @@ def exact_result(settings: BenchmarkSettings) -> tuple[float, float]:
 
 
 def fast_result(settings: BenchmarkSettings) -> tuple[float, float]:
-    """The same of this project's optimizer as it is."""
+    """Seconds and objective of this project's optimizer as it is."""
     return our_result(settings, fast_on_cpu)
 
 
 def our_result(
     settings: BenchmarkSettings, prepared: Callable[[PerceptualLoss], PerceptualLoss]
 ) -> tuple[float, float]:
-    """The same, with the objective as `prepared` gives it."""
+    """Seconds an evaluation and the objective reached, with the objective as `prepared` gives it."""
     keep_freed_memory()
     photo, loss = subject(settings)
     reached: list[tuple[float, Iteration]] = []

@@ -12,7 +12,7 @@ PRODUCTS = 5
 
 
 def matrix_peaks(_: object) -> dict[str, float]:
-    """GFLOP a second that a large matrix product reaches, by number type; bfloat16 where the processor has it."""
+    """GFLOP a second that a large matrix product reaches, by dtype; bfloat16 where the processor has it."""
     reached = {}
     types = {"f32": torch.float32}
     if torch.cpu._is_vnni_supported():  # without, PyTorch takes minutes for such a product

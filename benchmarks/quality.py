@@ -221,7 +221,7 @@ def benchmark_quality(settings: BenchmarkSettings) -> None:
     since its last may be one of its worse.
 
     Raises:
-        UserError: a setting that cannot be, or a folder that holds the results of other settings.
+        UserError: an invalid setting, or a folder that holds the results of other settings.
     """
     if settings.trainer.accelerator != "cpu":
         raise UserError("the benchmark of quality is of a processor: leave out trainer=")
@@ -265,7 +265,7 @@ def train_both(settings: BenchmarkSettings, style: Style, init: dict[str, Any] |
     folder = Path(settings.benchmark.output)
     contenders = {
         "baseline": (train_baseline, settings.benchmark.baseline_steps),
-        "this trainer": (train_ours, settings.trainer.max_steps),
+        "this trainer": (train_ours, settings.trainer.steps()),
     }
     wanted = wanted_settings(settings, style, init)
     for contender in contenders:

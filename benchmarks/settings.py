@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from allaprima.commands.train import TrainSettings
-from allaprima.limits import PositiveInt, Side, Sides, Text, Texts, at_most
+from allaprima.limits import SMALLEST_SIDE, PositiveInt, Side, Sides, Text, Texts, at_most
 
 VIDEO = {"720p": (720, 1280), "1080p": (1080, 1920)}
 
 
 def picture_size(size: Any) -> Any:
     """A side in pixels, or a video's height. Raises ValueError for anything else."""
-    if size not in VIDEO and not (type(size) is int and 32 <= size <= 8192):
+    if not ((isinstance(size, str) and size in VIDEO) or (type(size) is int and SMALLEST_SIDE <= size <= 8192)):
         raise ValueError(f"give a side of 32 pixels or more, or {' or '.join(VIDEO)}")
     return size
 
@@ -44,6 +44,16 @@ class Measurement:
     output: Text | None = None
 
 
+OPTIONAL = {"networks", "photos", "clip"}  # None of these stands for what is bundled
+
+
+def check_given(values: Any) -> Any:
+    """The values themselves. Raises ValueError where one is null that a benchmark needs."""
+    if missing := [name for name, value in values.items() if value is None and name not in OPTIONAL]:
+        raise ValueError(f"benchmark.{missing[0]}=null: give a value")
+    return values
+
+
 def check_baseline_sizes(measurement: Measurement) -> Measurement:
     """The measurement itself. Raises ValueError unless the baseline network can paint pictures of its sizes."""
     if measurement.name == "quality" and any(side % 4 for side in (measurement.size, *measurement.sizes)):
@@ -54,6 +64,6 @@ def check_baseline_sizes(measurement: Measurement) -> Measurement:
 class BenchmarkSettings(TrainSettings):
     """`configs/benchmark.yaml`."""
 
-    benchmark: Annotated[Measurement, AfterValidator(check_baseline_sizes)]
+    benchmark: Annotated[Measurement, BeforeValidator(check_given), AfterValidator(check_baseline_sizes)]
     sizes: Annotated[list[Annotated[Any, BeforeValidator(picture_size)]], Field(min_length=1)] | None = None
     contenders: Texts | None = None

@@ -48,7 +48,7 @@ def benchmark_tradeoff(settings: BenchmarkSettings) -> None:
     """Print the table, the slowest first, and draw it as a picture.
 
     Raises:
-        UserError: a setting that cannot be, a network of another painting, or a package that is missing.
+        UserError: an invalid setting, a network of another painting, or a package that is missing.
     """
     if missing := not_installed(INT8):
         raise UserError(f"this needs {', '.join(missing)}: pip install 'allaprima[benchmark]'")

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from allaprima import networks
 from allaprima.data.module import PhotoDataModule
 from allaprima.errors import UserError
-from allaprima.hardware import fastest_precision, keep_freed_memory
+from allaprima.hardware import keep_freed_memory
 from allaprima.losses.objective import load_objective
 from allaprima.training.module import StyleTransfer
 from allaprima.training.terms import Objective
@@ -70,7 +70,7 @@ def trainer_steps(settings: BenchmarkSettings) -> StepCost:
     times = StepTimes()
     trainer = pl.Trainer(
         accelerator="cpu",
-        precision=fastest_precision("cpu"),
+        precision=settings.trainer.chosen_precision(),
         max_steps=WARMUP + settings.benchmark.steps,
         limit_val_batches=0,
         logger=False,
@@ -105,7 +105,7 @@ def benchmark_train(settings: BenchmarkSettings) -> None:
     """Print the table, and last `ratio N`: the baseline's time over this trainer's, the median over rounds.
 
     Raises:
-        UserError: a setting that cannot be.
+        UserError: an invalid setting.
     """
     if settings.data.size % 4:
         raise UserError(f"data.size={settings.data.size}: the baseline needs a multiple of 4")
@@ -126,5 +126,5 @@ def benchmark_train(settings: BenchmarkSettings) -> None:
     print(f"at a matrix product's {peak:.0f} GFLOP/s a step's arithmetic takes {limit:.2f} s: ", end="")
     print(f"{limit / statistics.median(rounds['this trainer']):.0%} of the limit")
     ratios = [baseline / ours for baseline, ours in zip(*rounds.values(), strict=True)]
-    print(f"precision {fastest_precision('cpu')}, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    print(f"precision {settings.trainer.chosen_precision()}, rounds {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     print(f"ratio {statistics.median(ratios):.2f}")

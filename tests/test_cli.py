@@ -11,6 +11,8 @@ from .conftest import COFFEE, TOP
 def test_invalid_arguments_are_refused(refused):
     refused(["benchmark.py"], "benchmark")
     refused(["benchmark.py", "lunch"], "lunch", "train")
+    refused(["benchmark.py", "train", "benchmark.rounds=null"], "benchmark.rounds=null")
+    refused(["benchmark.py", "infer", "sizes=[[1]]"], "sizes", "720p")
     refused(["benchmark.py", "infer", "contenders=[abacus]"], "abacus", "openvino")
     refused(["download.py", "server=nowhere"], "web address")
     refused(["infer.py", "input=my photo (1).jpg"], "input=my photo (1).jpg", "no such file")
@@ -41,6 +43,12 @@ def test_help_lists_every_command(monkeypatch, capsys):
         ("train loss=5", ["loss=5", "johnson"]),
         ("train teacher_weight=20", ["teacher_weight= is terms.distillation= now"]),
         ("infer style=", ["style=", "udnie"]),
+        ("infer -model=udnie", ["-m/--multirun"]),
+        ("infer -content=photo.jpg", ["-c/--cfg", "job"]),
+        ("infer style=all model=udnie", ["style=all", "leave out model="]),
+        ("optimize output=-", ["output=-", "a file or a folder"]),
+        ("optimize style.name=kandinsky_realtime", ["no style 'kandinsky_realtime'"]),
+        ("train experiment=half", ["experiment=half", "full"]),
         ("infer network=null", ["no setting 'network'"]),
         ("train network.grain=0.2", ["network.grain= is network.input_noise= now"]),
         ("infer output=null", ["output=null", "a path"]),

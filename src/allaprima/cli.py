@@ -61,7 +61,7 @@ def mistakes_in_one_line() -> Iterator[None]:
     """Print a user's mistake as one line and exit with status 2; a programming error keeps its traceback."""
     try:
         yield
-    except UserError as error:
+    except (UserError, argparse.ArgumentError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -97,13 +97,13 @@ def run(name: str, arguments: Sequence[str] | None = None, function: str | None 
     parser = argparse.ArgumentParser(name, add_help=False, allow_abbrev=False, exit_on_error=False)
     for letter, option in (("-h", "--help"), ("-m", "--multirun"), ("-sc", "--shell-completion")):
         parser.add_argument(letter, option, action="store_true")
-    parser.add_argument("-c", "--cfg", nargs="?", const="job")
-    options, settings = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    parser.add_argument("-c", "--cfg", nargs="?", const="job", choices=["job"])
     register_styles()
-    if options.shell_completion:
-        hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)(lambda config: None)()
-        return
     with mistakes_in_one_line(), contextlib.redirect_stdout(PipeSafeStream(sys.stdout)):
+        options, settings = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
+        if options.shell_completion:
+            hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)(lambda config: None)()
+            return
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             if options.help:
                 print(help_text(name))
@@ -145,7 +145,7 @@ def all_overrides(settings: Sequence[str], multirun: bool) -> Iterator[tuple[str
 
 
 def composed(command: str, overrides: Sequence[str]) -> DictConfig:
-    """A command's settings. Raises UserError with one line on the first override that cannot be."""
+    """A command's settings. Raises UserError with one line on the first override that is invalid."""
     groups = default_choices(command)
     chosen = []
     for name, _, value in (override.partition("=") for override in overrides):
@@ -166,7 +166,7 @@ def composed(command: str, overrides: Sequence[str]) -> DictConfig:
         return compose(command, list(overrides))
     except UserError:
         raise
-    except Exception as error:  # Hydra and OmegaConf raise many kinds for values that cannot be
+    except Exception as error:  # Hydra and OmegaConf raise many kinds for invalid values
         raise UserError(str(error).partition("Config search path")[0]) from error
 
 
@@ -201,7 +201,7 @@ def help_text(name: str) -> str:
     text = [f"{name} NAME=VALUE ...\n", without_defaults((CONFIGS / f"{name}.yaml").read_text())]
     for group, choice in default_choices(name).items():
         options = GlobalHydra.instance().config_loader().get_group_options(group)
-        text.append(f"{group}: one of {', '.join(options)}; {choice} has")
+        text.append(f"{group}: one of {', '.join(options)}" + (f"; {choice} has" if choice else ", or none"))
         for file in (CONFIGS / group / f"{choice}.yaml", CONFIGS / f"{group}.yaml"):
             if file.exists():
                 text.append(re.sub(r"^(?=\w)", f"{group}.", without_defaults(file.read_text()), flags=re.MULTILINE))

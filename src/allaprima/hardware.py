@@ -1,4 +1,4 @@
-"""The machine: its fastest number type, its memory, its processor's name."""
+"""The machine: its fastest dtype, its memory, its processor's name."""
 
 import ctypes
 import platform

@@ -10,7 +10,7 @@ def test_style_file(run_script, tmp_path, refused, caffe):
     result = run_script("read_style.py", f"image={COFFEE}", *described, reading, f"output={output}")
     assert result.returncode == 0, result.stderr
     style = load_style(tmp_path / output)
-    assert style.artist == "Francis Picabia"
+    assert style.artist == "Francis Picabia" and style.source == COFFEE.name
     ((loss_network, sizes),) = style.grams.items()
     assert loss_network == caffe.identity and list(sizes) == [64] and set(sizes[64]) == {"relu1_2", "relu4_1"}
     refused(["read_style.py", f"image={COFFEE}"], "name")

@@ -1,11 +1,11 @@
 import torch
 
 from allaprima.evaluation.comparison import NetworkResult, OptimizerRun, PhotoComparison
-from allaprima.losses.perceptual import Terms
+from allaprima.losses.perceptual import LossTerms
 
 
 def make_terms(total):
-    return Terms(total, 0.0, total, 0.0)
+    return LossTerms(total, 0.0, total, 0.0)
 
 
 def make_comparison(network, totals, allowed=3):

@@ -26,9 +26,11 @@ def test_write_and_load(tmp_path, metadata):
 
 def test_old_names_are_translated(write_claims, metadata):
     old = {"name": "johnson", "width": 4, "blocks": 1, "grain": 0.1, "painting_grain": 0.05}
-    settings = {"optimizer": {"average_decay": 0.9}}
-    _, told = load_network(write_claims(network=old, settings=settings))
-    assert told == dataclasses.replace(metadata, settings={"optimizer": {"ema_decay": 0.9}})
+    settings = {"optimizer": {"learning_rate": 0.1, "average_decay": 0.9}}
+    weights = {"grain": 0.7}  # of a painting with that name
+    _, told = load_network(write_claims(network=old, settings=settings, content_weights=weights))
+    renamed = {"optimizer": {"learning_rate": 0.1, "ema_decay": 0.9}}
+    assert told == dataclasses.replace(metadata, settings=renamed, content_weights=weights)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.perceptual import LossTerms, PerceptualLoss
 from allaprima.losses.style import bundled_style
 from allaprima.optimization.image import METHODS, optimize
 
@@ -51,7 +51,7 @@ def test_pixels_leave_their_bounds():
 
         def __call__(self, picture, target):
             total = (picture - target).square().sum() + 3 * (picture[:, :, ::2] - picture[:, :, 1::2]).square().sum()
-            return Terms(total, total, total, total)
+            return LossTerms(total, total, total, total)
 
     target = torch.rand(1, 3, 16, 16)
     start = torch.rand(1, 3, 16, 16).round()

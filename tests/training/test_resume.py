@@ -80,7 +80,8 @@ def test_old_names_are_translated(tmp_path, interrupts):
         train(train_config(*small), [CtrlC(5, validating=False)])
     (path,) = tmp_path.glob("*/*/checkpoints/last.ckpt")
     checkpoint = torch.load(path, weights_only=True)
-    network, optimizer = checkpoint["allaprima"]["network"], checkpoint["settings"]["optimizer"]
+    network = checkpoint["allaprima"]["network"]
+    optimizer = checkpoint["settings"]["optimizer"]
     network |= {"grain": network.pop("input_noise"), "painting_grain": network.pop("painting_noise")}
     optimizer["average_decay"] = optimizer.pop("ema_decay")
     terms = checkpoint["settings"].pop("terms")

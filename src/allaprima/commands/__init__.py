@@ -1,1 +1,1 @@
-"""What every command of the project does: reads a configuration, calls the rooms below, prints."""
+"""What every command of the project does: reads a configuration, calls the packages below, prints."""

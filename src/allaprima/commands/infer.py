@@ -22,7 +22,7 @@ from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import MANY, engine_for, faster_note
 from allaprima.inference.live import paint_camera
 from allaprima.inference.stylizer import BRUSHES, Stylizer
-from allaprima.limits import AnyText, Fraction, PositiveInt, Text
+from allaprima.limits import AnyText, PositiveInt, Text, UnitInterval
 from allaprima.losses.style import ALL, chosen_styles
 from allaprima.media.camera import camera_number
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
@@ -41,7 +41,7 @@ class InferSettings(NetworkChoice):
     input: Annotated[list[AnyText], BeforeValidator(lambda value: value if isinstance(value, list) else [value])] | None
     output: Text
     suffix: Text | None
-    strength: Fraction
+    strength: UnitInterval
     preserve_color: bool
     size: PositiveInt | None
     brush: Annotated[float, Field(ge=BRUSHES[0], le=BRUSHES[1])]
@@ -205,7 +205,7 @@ def print_results(
     if computed:
         faster = faster_note(stylizer.engine, pictures) if stylizer.device == "cpu" else ""
         print(f"computed by {computed}{faster}")
-    if stylizer.metadata.equivalent_iterations:
+    if stylizer.metadata.equivalent_iterations and settings.style.name != ALL:
         print(iterations_note(stylizer.metadata.equivalent_iterations))
 
 

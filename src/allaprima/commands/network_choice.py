@@ -6,6 +6,7 @@ from allaprima.commands.settings import Settings
 from allaprima.errors import UserError
 from allaprima.limits import Text
 from allaprima.losses.objective import StyleSettings
+from allaprima.losses.style import ALL
 from allaprima.networks.files import network_name, network_path
 
 
@@ -17,8 +18,8 @@ class NetworkChoice(Settings):
 
     def network_file(self, style: str | None = None, fast: bool = False) -> Path:
         """The file that `model` names, or else `style`; with `fast` a bundled network made for speed."""
-        if fast and self.model:
-            raise UserError("fast=true chooses among the bundled networks: leave out model=, or fast=")
+        if self.model and (fast or self.style.name == ALL):
+            raise UserError("fast=true and style=all choose among the bundled networks: leave out model=")
         if self.style.image and not self.model:
             raise UserError("style.image= is for training: allaprima train style.image=PICTURE, then give model=")
         return network_path(self.model or network_name(style or self.style.name, fast))

@@ -65,6 +65,8 @@ def optimize_file(config: DictConfig) -> Path:
     name = picture_name(settings.style.image) if settings.style.image else settings.style.name
     (output,) = place_outputs([(photo_path, Path(photo_path.name))], settings.output, name, None)
     recorder = ProgressRecorder(output, settings.show_every)
+    if str(output) == "-":
+        raise UserError("output=-: give a file or a folder, since the picture so far is written too")
     inputs = {Path(path).resolve() for path in (photo_path, settings.style.image, settings.init) if path}
     if inputs & {output.resolve(), recorder.animation.resolve()}:
         raise UserError(f"{output} or {recorder.animation.name} beside it is one of the inputs: choose another output=")
@@ -110,7 +112,7 @@ def weighted_loss(settings: OptimizeSettings) -> LossSettings:
     loss = settings.loss
     bundled = bundled_file(f"models/{settings.style.name}.safetensors")
     if content_weight is None and bundled and not settings.style.image and loss.content_distance is not None:
-        content_weight = load_network(bundled)[1].content_weights[settings.style.name]
+        content_weight = load_network(bundled)[1].content_weights.get(settings.style.name)
     if content_weight is None:
         content_weight = loss.content_weight
     weights = {"style_weight": settings.style_weight, "tv_weight": settings.tv_weight}

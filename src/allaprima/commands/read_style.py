@@ -9,7 +9,7 @@ from pydantic import Field
 from allaprima.commands.settings import Settings
 from allaprima.limits import AnyText, Sides, Text, Texts
 from allaprima.losses import vgg_weights
-from allaprima.losses.style import Style, open_painting, painting_grams
+from allaprima.losses.style import Style, open_painting, painting_grams, public_source
 from allaprima.losses.vgg import VGG
 from allaprima.media.painting import FileName
 
@@ -44,7 +44,7 @@ def write_style(config: DictConfig) -> None:
     for reading in settings.readings:
         vgg = VGG(vgg_weights.load(reading.weights, reading.depth), reading.layers)
         grams[vgg.identity] = painting_grams(painting, vgg, reading.layers, reading.sizes)
-    described = settings.model_dump(include={"name", "title", "artist", "year", "source"})
+    described = settings.model_dump(include={"name", "title", "artist", "year"})
     path = Path(settings.output)
-    Style(**described, sha256=digest, grams=grams).write(path)
+    Style(**described, source=public_source(settings.source), sha256=digest, grams=grams).write(path)
     print(f"{settings.title} as {path}, {path.stat().st_size / 1e6:.2f} MB")

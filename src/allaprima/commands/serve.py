@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -48,9 +49,16 @@ def serve(config: DictConfig) -> None:
     Image.MAX_IMAGE_PIXELS = settings.megapixels * 1_000_000 // 2  # Pillow refuses what has more than twice as many
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
+        tempfile.tempdir = folder  # for what is trained
         # Read by Gradio when it is imported: where uploads and results are, and that nobody is told of them.
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
         from allaprima.serving.page import launch
 
         print(f"open http://{settings.host}:{settings.port}; Ctrl-C ends it")
-        launch(settings.host, settings.port, settings.megabytes, Path(folder) if settings.train else None)
+        launch(settings.host, settings.port, settings.megabytes, train_command if settings.train else None)
+
+
+def train_command(painting: Path, steps: int, folder: Path) -> list[str]:
+    """The command that trains a network for a painting with the default settings, below a folder."""
+    program = [sys.executable, "-c", "from allaprima.cli import main; main()", "train"]
+    return [*program, f"style.image={painting}", f"runs={folder}", f"trainer.max_steps={steps}"]

@@ -1,7 +1,7 @@
 """Settings as a user types them: checked before anything is done, and one line on what is wrong.
 
-The groups are dataclasses of the rooms that use them; every command has a class beside it, with a name and a type for
-each of its settings in `configs/`.
+The groups are dataclasses of the packages that use them; every command has a class beside it, with a name and a type
+for each of its settings in `configs/`.
 """
 
 import json
@@ -20,7 +20,7 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, config: DictConfig) -> Self:
-        """The settings of a command. Raises UserError with one line on the first that cannot be."""
+        """The settings of a command. Raises UserError with one line on the first that is invalid."""
         if missing := [name for name in config if OmegaConf.is_missing(config, name)]:
             raise UserError(f"{missing[0]} is missing: give {missing[0]}=")
         return cls.checked(OmegaConf.to_container(config, resolve=True))

@@ -31,7 +31,7 @@ from allaprima.networks.settings import NetworkSettings
 from allaprima.training.initialization import initial_network
 from allaprima.training.module import StyleTransfer
 from allaprima.training.record import RunRecord
-from allaprima.training.runs import LAST, NETWORKS, find_checkpoint, new_folder
+from allaprima.training.runs import LAST, NETWORK_FOLDER, find_checkpoint, new_folder
 from allaprima.training.schedule import OptimizerSettings
 from allaprima.training.terms import Objective, TermSettings, build_terms, load_teacher, weights_sha256
 from allaprima.training.trainer import LoggerSettings, TrainerSettings, make_loggers, make_trainer, quiet_lightning
@@ -59,16 +59,12 @@ class TrainSettings(Settings):
     def check_together(self) -> Self:
         """Refuses settings that would be ignored beside others."""
         if self.styles and (self.teacher or self.style.image):
-            raise ValueError(
-                "styles= names bundled paintings, which have no teacher: leave out teacher= and style.image="
-            )
+            raise ValueError("styles= names bundled paintings without a teacher: leave out teacher= and style.image=")
         distillation = self.terms.distillation
         if distillation is not None and not self.teacher:
             raise ValueError(f"terms.distillation={distillation:g} needs a network to imitate: give teacher=")
         if self.teacher and distillation is None and self.terms.stability:
-            raise ValueError(
-                "teacher= alone replaces the other terms: give terms.distillation= or leave out terms.stability="
-            )
+            raise ValueError("teacher= replaces the other terms: give terms.distillation=, or no terms.stability=")
         return self
 
 
@@ -107,7 +103,7 @@ def train(config: DictConfig, callbacks: Sequence[Callback] = ()) -> Path:
     trainer = make_trainer(settings.trainer, folder, loggers, [record, *callbacks])
     print(f"training {style} from {start} in {folder}, computing in {trainer.precision}")
     fit(trainer, module, data, checkpoint)
-    path = folder / NETWORKS / f"{style.name}.safetensors"
+    path = folder / NETWORK_FOLDER / f"{style.name}.safetensors"
     if trainer.is_global_zero:
         record.write_network(path, module)
         if record.skipped:
@@ -122,17 +118,16 @@ def load_training_objective(settings: TrainSettings) -> tuple[Style, Objective]:
     if settings.styles:
         styles = [bundled_style(name) for name in settings.styles]
         vgg = load_vgg(settings.loss)
-        losses = [build_objective(settings.loss, vgg, each, settings.style.size) for each in styles]
+        losses = {each.name: build_objective(settings.loss, vgg, each, settings.style.size) for each in styles}
         digest = hashlib.sha256("".join(each.sha256 for each in styles).encode()).hexdigest()
         described = {"title": f"{len(styles)} paintings", "artist": "several painters", "year": "", "source": ""}
         style = Style(name="base", sha256=digest, grams={}, **described)
     else:
         style, loss = load_objective(settings.loss, settings.style)
-        styles, losses = [style], [loss]
+        losses = {style.name: loss}
     # The training of a teacher has found the content weight.
     content_distance = None if settings.teacher else settings.loss.content_distance
-    by_name = {each.name: loss for each, loss in zip(styles, losses, strict=True)}
-    return style, Objective(by_name, content_distance)
+    return style, Objective(losses, content_distance)
 
 
 def new_metadata(settings: TrainSettings, style: Style, objective: Objective) -> Metadata:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from allaprima.data.photos import MOST_SKIPS, StepBatches, TrainingSamples, readable, validation_squares
 from allaprima.data.sources import SOURCES, find_source
 from allaprima.errors import UserError
-from allaprima.limits import Fraction, NonNegativeInt, PositiveInt, Side, Text, at_most, one_of
+from allaprima.limits import NonNegativeInt, PositiveInt, Side, Text, UnitInterval, at_most, one_of
 
 LARGEST_STEP = 64  # megapixels
 # Bytes of the folder's path: a socket's may have 107, and Python appends 32.
@@ -27,7 +27,7 @@ class DataSettings:
 
     source: Annotated[Text, one_of(SOURCES)] = "starter"  # a name in `SOURCES`
     root: Text | None = None  # the folder, for `folder` and `coco`
-    leaves_share: Fraction = 0.5  # which part of the training samples are dead-leaves pictures
+    leaves_share: UnitInterval = 0.5  # which part of the training samples are dead-leaves pictures
     size: Side = 384  # pixels a side in training
     validation_size: Side = 384  # pixels a side in validation
     validation_photos: PositiveInt = 16  # photographs in validation at most
@@ -72,7 +72,7 @@ class PhotoDataModule(pl.LightningDataModule):
         return self.batches(trainer.global_step, trainer.max_steps, trainer.global_rank, trainer.world_size)
 
     def batches(self, done: int, steps: int, rank: int = 0, devices: int = 1) -> DataLoader:
-        """The same for any run, see `StepBatches`."""
+        """Batches of the steps `done` to `steps` for one of several devices, see `StepBatches`."""
         settings = self.settings
         return DataLoader(
             TrainingSamples(self.photos, settings.leaves_share, settings.size, self.seed),

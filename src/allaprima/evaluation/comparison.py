@@ -19,7 +19,7 @@ from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.gram import gram_matrix
 from allaprima.losses.objective import LossSettings, StyleSettings, fast_on_cpu, load_objective
-from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.perceptual import LossTerms, PerceptualLoss
 from allaprima.losses.style import Style
 from allaprima.media.bundled import bundled_names
 from allaprima.networks.metadata import Metadata
@@ -34,7 +34,7 @@ class OptimizerRun:
     """What the optimizer reached by iteration, of at most `allowed`; 0 is its start."""
 
     allowed: int
-    terms: list[Terms] = field(default_factory=list)
+    terms: list[LossTerms] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     pictures: dict[int, Tensor] = field(default_factory=dict)
 
@@ -44,7 +44,7 @@ class NetworkResult:
     """What a network reached in one pass: (1, 3, H, W) in [0, 1], the objective's terms, the pass's seconds."""
 
     picture: Tensor
-    terms: Terms
+    terms: LossTerms
     seconds: float
 
     def equivalent_iterations(self, run: OptimizerRun) -> int:
@@ -60,7 +60,7 @@ class PhotoComparison:
     name: str
     size: int
     photo: Tensor
-    own: Terms
+    own: LossTerms
     networks: dict[str, NetworkResult]
     optimizer: dict[str, OptimizerRun]
 
@@ -85,7 +85,7 @@ def median_gain(comparisons: Sequence[PhotoComparison], network: str) -> float:
 def trained_objective(metadata: Metadata, picture: str | None) -> tuple[Style, PerceptualLoss]:
     """The objective of a network's training, with the content weight that it ended with, fast on this machine.
 
-    Its painting is bundled, or `picture`, a path or web address. Raises UserError if it is neither, or not as then.
+    Its painting is bundled, or `picture`, a path or web address. Raises UserError if neither is there or it differs.
     """
     trained = metadata.style
     give = f"the network was trained on {trained.source}: give that picture with style.image=PATH"
@@ -155,7 +155,7 @@ def run_network(
 
 
 @torch.no_grad()
-def numbers(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> Terms:
+def numbers(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> LossTerms:
     """The objective of a picture, (1, 3, H, W) in [0, 1], and its terms, as numbers."""
     return loss(picture, content).numbers()
 
@@ -176,7 +176,7 @@ def delta_pictures(
 
 @torch.no_grad()
 def gram_matrices(comparison: PhotoComparison, loss: PerceptualLoss) -> dict[str, dict[str, Tensor]]:
-    """Gram matrices by layer of painting, photograph and each network's pastiche, (C, C) over H W."""
+    """Gram matrices by layer of painting, photograph and each network's pastiche, (C, C), divided by H W."""
     pictures = {"photograph": comparison.photo}
     pictures |= {name: result.picture for name, result in comparison.networks.items()}
     layers = {layer: {"painting": loss.get_buffer(f"gram_{layer}")} for layer in loss.style_layers}

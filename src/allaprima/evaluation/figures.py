@@ -11,7 +11,7 @@ from torch import Tensor
 from allaprima.losses.perceptual import total_variation
 from allaprima.media.images import to_image
 
-CELL = 2.6  # inches, the width of a picture in a table
+CELL_INCHES = 2.6  # inches, the width of a picture in a table
 CAPTION = 0.25  # inches
 SHAPES = 1 / 3, 3.0  # height over width of a cell, at least and at most
 
@@ -34,15 +34,15 @@ def delta_figure(pictures: Mapping[str, Tensor]) -> Figure:
 
 
 def gram_figure(layers: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Sizes of Gram matrices' entries as heat maps, a row per layer on one logarithmic scale."""
+    """Magnitudes of Gram matrices' entries as heat maps, a row per layer on one logarithmic scale."""
     columns = len(next(iter(layers.values())))
     figure = Figure((3 * columns, 2.9 * len(layers)), layout="constrained")
     grid = figure.subplots(len(layers), columns, squeeze=False)
     for row, (layer, matrices) in zip(grid, layers.items(), strict=True):
         entries = torch.cat([matrix.abs().flatten() for matrix in matrices.values()])
-        least, most = entries[entries > 0].quantile(torch.tensor([0.05, 0.999])).tolist()
+        minimum, maximum = entries[entries > 0].quantile(torch.tensor([0.05, 0.999])).tolist()
         for axes, (name, matrix) in zip(row, matrices.items(), strict=True):
-            image = axes.imshow(matrix.abs().clamp(min=least).numpy(), norm=LogNorm(least, most), cmap="magma")
+            image = axes.imshow(matrix.abs().clamp(min=minimum).numpy(), norm=LogNorm(minimum, maximum), cmap="magma")
             axes.set(xticks=[], yticks=[])
             if layer == next(iter(layers)):
                 axes.set_title(name, fontsize=10)
@@ -55,8 +55,8 @@ def picture_table(rows: Sequence[tuple[str, Mapping[str, Tensor]]]) -> Figure:
     """Rows of pictures, (1, 3, H, W) in [0, 1] by caption, each with its label; cells have the pictures' shape."""
     columns = max(len(row) for _, row in rows)
     tallest = max(picture.shape[-2] / picture.shape[-1] for _, row in rows for picture in row.values())
-    height = CELL * min(max(tallest, SHAPES[0]), SHAPES[1]) + CAPTION
-    figure = Figure((CELL * columns, height * len(rows)), layout="constrained")
+    height = CELL_INCHES * min(max(tallest, SHAPES[0]), SHAPES[1]) + CAPTION
+    figure = Figure((CELL_INCHES * columns, height * len(rows)), layout="constrained")
     for axes_row, (label, row) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
         for axes in axes_row:
             axes.set(xticks=[], yticks=[], frame_on=False)

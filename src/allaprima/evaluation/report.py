@@ -18,7 +18,7 @@ from torch import Tensor
 from allaprima.evaluation.comparison import OptimizerRun, PhotoComparison, by_size, median_equivalent, median_gain
 from allaprima.evaluation.figures import delta_figure, encoded, gram_figure, picture_table
 from allaprima.hardware import fastest_precision, processor_name
-from allaprima.losses.perceptual import Terms
+from allaprima.losses.perceptual import LossTerms
 from allaprima.losses.style import Style
 from allaprima.media.files import write_atomically
 from allaprima.media.images import to_image
@@ -118,7 +118,7 @@ def curve_figure(comparison: PhotoComparison) -> Figure:
     """The objective and its terms against iterations, networks as lines across (Johnson et al. 2016, figure 5)."""
     figure = Figure((11, 3.4), layout="constrained")
     networks = comparison.networks
-    for axes, (index, term) in zip(figure.subplots(1, len(Terms._fields)), enumerate(Terms._fields), strict=True):
+    for axes, (index, term) in zip(figure.subplots(1, 4), enumerate(LossTerms._fields), strict=True):
         for start, run in comparison.optimizer.items():
             values = [terms[index] for terms in run.terms]
             axes.plot(range(1, len(values)), values[1:], color=COLORS[start], label=f"optimizer {START_LABELS[start]}")

@@ -156,7 +156,7 @@ def fastest_engine() -> str:
 
 
 def engine_for(pictures: int) -> str:
-    """The engine that is done first with a number of pictures: all but PyTorch need seconds to take up a network."""
+    """The engine that finishes first with a number of pictures: all but PyTorch need seconds to compile a network."""
     return "torch" if pictures < MANY else fastest_engine()
 
 

@@ -166,7 +166,7 @@ def blend_in_strips(pastiches: Tensor, photos: Tensor, strength: float, preserve
 
 
 def check_options(strength: float, size: int | None, brush: float) -> None:
-    """Raises ValueError or TypeError for a strength, a size or a brush that cannot be."""
+    """Raises ValueError or TypeError for a strength, a size or a brush that is invalid."""
     if not BRUSHES[0] <= brush <= BRUSHES[1]:
         raise ValueError(f"brush={brush}: give a number from {BRUSHES[0]} to {BRUSHES[1]}")
     if not 0 <= strength <= 1:

@@ -11,10 +11,10 @@ NEIGHBOURS = 6  # cells a side, of which the mean is taken
 def grid_energy(images: Tensor) -> Tensor:
     """Energy of the detail that neighbouring cells of `CELL` x `CELL` pixels have in common.
 
-    A network that paints whole cells at once tends to fill even places with a weave of that period. It gives Gram
+    A network that paints whole cells at once tends to fill even places with a pattern of that period. It gives Gram
     matrices the energy they ask for, and the content layer does not see it. Texture differs from cell to cell and all
-    but vanishes in a mean over cells; a weave stays. Smooth changes are taken out beforehand, with a filter that has
-    none of the weave's frequencies. (B, 3, H, W), H and W at least 32, to (B,): squared units of `images`, the mean
+    but vanishes in a mean over cells; a pattern stays. Smooth changes are taken out beforehand, with a filter that has
+    none of the pattern's frequencies. (B, 3, H, W), H and W at least 32, to (B,): squared units of `images`, the mean
     over channels, positions in the cell, and places.
     """
     height, width = (side - side % CELL for side in images.shape[-2:])

@@ -49,7 +49,7 @@ class LossSettings:
             raise ValueError(f"loss.layer_weights={self.layer_weights}: give one for each of style_layers, or null")
 
     @property
-    def loss_network(self) -> str:
+    def identity_prefix(self) -> str:
         """What the identity of the loss network begins with, see `VGGWeights.identity`."""
         return f"{Path(self.weights).name}-vgg{self.depth}"
 
@@ -78,7 +78,7 @@ def load_objectives(
     """
     bundled = None if painting.image else bundled_style(painting.name)
     if bundled and loss.style_weight:
-        bundled.sizes(loss.loss_network)  # before a download
+        bundled.sizes(loss.identity_prefix)  # before a download
     vgg = load_vgg(loss)
     style = bundled or read_painting(painting.image, vgg, loss.layers()[1], sizes)
     return style, [build_objective(loss, vgg, style, size) for size in sizes]
@@ -99,6 +99,6 @@ def build_objective(loss: LossSettings, vgg: VGG, style: Style, size: int) -> Pe
 
 
 def fast_on_cpu(loss: PerceptualLoss) -> PerceptualLoss:
-    """Give an objective's loss network the number type and layout that are fastest here, and return the objective."""
+    """Give an objective's loss network the dtype and layout that are fastest here, and return the objective."""
     loss.vgg.set_precision(fastest_precision("cpu"))
     return loss

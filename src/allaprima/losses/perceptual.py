@@ -51,10 +51,10 @@ def relative_style(gram: Tensor, target: Tensor) -> Tensor:
 
 
 def johnson_style(gram: Tensor, target: Tensor) -> Tensor:
-    """Mean square of G - A with G and A over C H W (Johnson et al. 2016, equations 3 and 4).
+    """Mean square of G - A with G and A divided by C H W (Johnson et al. 2016, equations 3 and 4).
 
     The equation has the sum over all C^2 entries; the paper's weight of 5 belongs to the mean, which its code takes.
-    (B, C, C) and (C, C) over H W, as `gram_matrix` gives them, to (B,).
+    (B, C, C) and (C, C), divided by H W, as `gram_matrix` gives them, to (B,).
     """
     return squared_distance(gram, target) / gram.shape[1] ** 4
 
@@ -62,12 +62,12 @@ def johnson_style(gram: Tensor, target: Tensor) -> Tensor:
 def gatys_style(gram: Tensor, target: Tensor) -> Tensor:
     """E_l = 1/(4 N^2 M^2) sum (G - A)^2 for G and A summed over M positions (Gatys et al. 2015, equation 4).
 
-    (B, N, N) and (N, N) over H W, as `gram_matrix` gives them, to (B,): M is divided out already.
+    (B, N, N) and (N, N), divided by H W, as `gram_matrix` gives them, to (B,): M is divided out already.
     """
     return squared_distance(gram, target) / (4 * gram.shape[1] ** 2)
 
 
-class Objective(NamedTuple):
+class Formulation(NamedTuple):
     """How an objective scales its terms: content and style per layer, the mean or sum over style layers, and TV."""
 
     content: Callable[[Tensor, Tensor], Tensor]
@@ -77,13 +77,13 @@ class Objective(NamedTuple):
 
 
 OBJECTIVES = {
-    "relative": Objective(relative_content, relative_style, average_layers=True, tv_per_pixel=True),
-    "johnson": Objective(johnson_content, johnson_style, average_layers=False, tv_per_pixel=False),
-    "gatys": Objective(gatys_content, gatys_style, average_layers=True, tv_per_pixel=False),
+    "relative": Formulation(relative_content, relative_style, average_layers=True, tv_per_pixel=True),
+    "johnson": Formulation(johnson_content, johnson_style, average_layers=False, tv_per_pixel=False),
+    "gatys": Formulation(gatys_content, gatys_style, average_layers=True, tv_per_pixel=False),
 }
 
 
-class Terms(NamedTuple):
+class LossTerms(NamedTuple):
     """The objective and its unweighted terms, each a mean over the batch: scalar tensors, or numbers."""
 
     total: Tensor
@@ -91,9 +91,9 @@ class Terms(NamedTuple):
     style: Tensor
     tv: Tensor
 
-    def numbers(self) -> "Terms":
-        """The same as numbers."""
-        return Terms(*(term.item() for term in self))
+    def numbers(self) -> "LossTerms":
+        """As numbers."""
+        return LossTerms(*(term.item() for term in self))
 
 
 class PerceptualLoss(nn.Module):
@@ -101,7 +101,7 @@ class PerceptualLoss(nn.Module):
 
     Args:
         vgg: a loss network that reaches all the layers.
-        grams: the painting's Gram matrices over H W, (C, C) per style layer.
+        grams: the painting's Gram matrices, (C, C), divided by H W, per style layer.
         content_layers: layers of the content term.
         objective: a name in `OBJECTIVES`.
         content_weight, style_weight, tv_weight: alpha, beta, gamma; a term of weight 0 is 0 and not computed.
@@ -128,7 +128,7 @@ class PerceptualLoss(nn.Module):
         self.layer_weights = tuple(layer_weights or [1.0] * len(self.style_layers))
         for layer, target in grams.items():
             self.register_buffer(f"gram_{layer}", target.float(), persistent=False)
-        self.objective = OBJECTIVES[objective]
+        self.formulation = OBJECTIVES[objective]
         self.content_weight = content_weight
         self.style_weight = style_weight
         self.tv_weight = tv_weight
@@ -138,24 +138,24 @@ class PerceptualLoss(nn.Module):
         """Content targets of `photos`, (B, 3, H, W) in [0, 1]: feature maps per content layer, without gradient."""
         return self.vgg(photos, self.content_layers)
 
-    def forward(self, pastiches: Tensor, content: Mapping[str, Tensor]) -> Terms:
+    def forward(self, pastiches: Tensor, content: Mapping[str, Tensor]) -> LossTerms:
         """The objective of `pastiches`, (B, 3, H, W) in [0, 1], against `content_features` of their photographs."""
         features = self.vgg(pastiches, {*self.content_layers, *self.style_layers})
-        content_terms = [self.objective.content(features[layer], content[layer]) for layer in self.content_layers]
+        content_terms = [self.formulation.content(features[layer], content[layer]) for layer in self.content_layers]
         style_terms = [
-            weight * self.objective.style(gram_matrix(features[layer]), self.get_buffer(f"gram_{layer}"))
+            weight * self.formulation.style(gram_matrix(features[layer]), self.get_buffer(f"gram_{layer}"))
             for layer, weight in zip(self.style_layers, self.layer_weights, strict=True)
         ]
         none = pastiches.new_zeros(len(pastiches))
         content_term, style_term = (sum(terms, none).mean() for terms in (content_terms, style_terms))
-        if self.objective.average_layers and style_terms:
+        if self.formulation.average_layers and style_terms:
             style_term = style_term / len(style_terms)
         tv_term = total_variation(pastiches).mean()
-        if self.objective.tv_per_pixel:
+        if self.formulation.tv_per_pixel:
             tv_term = tv_term / pastiches[0].numel()
         total = self.content_weight * content_term + self.style_weight * style_term + self.tv_weight * tv_term
-        return Terms(total, content_term, style_term, tv_term)
+        return LossTerms(total, content_term, style_term, tv_term)
 
-    def between(self, pastiches: Tensor, photos: Tensor) -> Terms:
+    def between(self, pastiches: Tensor, photos: Tensor) -> LossTerms:
         """The objective of `pastiches` of `photos`, (B, 3, H, W) in [0, 1] both."""
         return self(pastiches, self.content_features(photos))

@@ -21,8 +21,8 @@ from allaprima.media.bundled import bundled_file, bundled_names
 from allaprima.media.download import fetch_picture, on_the_web, without_secrets
 from allaprima.media.files import write_atomically
 from allaprima.media.images import open_upright, to_tensor
-from allaprima.media.old_names import translated
 from allaprima.media.painting import Painting
+from allaprima.old_names import translated
 
 ALL = "all"  # every bundled painting
 GIVE = "give the picture itself with style.image=PATH"
@@ -30,10 +30,10 @@ GIVE = "give the picture itself with style.image=PATH"
 
 @dataclass(frozen=True, kw_only=True)
 class Style(Painting):
-    """A painting, ready to train towards."""
+    """A painting as the objective needs it."""
 
-    # Per loss network (`VGGWeights.identity`), size (short side of the painting in pixels) and layer, (C, C) float32
-    # over H W.
+    # Per loss network (`VGGWeights.identity`), size (short side of the painting in pixels) and layer, (C, C) float32,
+    # divided by H W.
     grams: Mapping[str, Mapping[int, Mapping[str, Tensor]]] = field(repr=False)
 
     @property
@@ -41,27 +41,22 @@ class Style(Painting):
         """What is known of it, without its Gram matrices."""
         return Painting(**{item.name: getattr(self, item.name) for item in fields(Painting)})
 
-    def sizes(self, loss_network: str) -> set[int]:
+    def sizes(self, identity_prefix: str) -> set[int]:
         """Short sides in pixels at which it was read with the loss network whose identity begins so.
 
         Raises UserError if it was read with others.
         """
-        found = [set(sizes) for identity, sizes in self.grams.items() if identity.startswith(loss_network)]
+        found = [set(sizes) for identity, sizes in self.grams.items() if identity.startswith(identity_prefix)]
         if not found:
-            readers = " and ".join(self.grams)
-            raise UserError(
-                f"style '{self.name}' was read with {readers}, not {loss_network}: {GIVE}, or use the loss.weights it "
-                "was read with"
-            )
+            known = " and ".join(self.grams)
+            raise UserError(f"'{self.name}' was read with {known}, not {identity_prefix}: {GIVE}, or its loss.weights")
         return set.union(*found)
 
     def targets(self, loss_network: str, layers: Sequence[str], size: int) -> dict[str, Tensor]:
-        """The Gram matrices to train towards, (C, C) over H W by layer. Raises UserError if it was not read so."""
+        """The targets of the style term by layer, (C, C), divided by H W. Raises UserError if it was not read so."""
         sizes = sorted(self.sizes(loss_network))
         if size not in sizes:
-            raise UserError(
-                f"style '{self.name}' was read at {sizes} pixels: set style.size to one of these, or {GIVE}"
-            )
+            raise UserError(f"style '{self.name}' was read at {sizes} pixels: give one as style.size=, or {GIVE}")
         found = self.grams[loss_network][size]
         if missing := [layer for layer in layers if layer not in found]:
             raise UserError(f"style '{self.name}' has no layer {', '.join(missing)}, only {', '.join(found)}: {GIVE}")
@@ -90,7 +85,7 @@ def load_style(path: Path) -> Style:
                     gram = _restored(file.get_tensor(key), file.get_tensor(f"{key}/lengths"))
                     grams.setdefault(loss_network, {}).setdefault(int(size), {})[layer] = gram
         return Style(**described, grams=grams)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} is not a style file of this project: give a picture with style.image=PATH") from error
 
 
@@ -127,9 +122,9 @@ def chosen_styles(name: str) -> list[str]:
 def painting_grams(
     painting: Image.Image, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]
 ) -> dict[int, dict[str, Tensor]]:
-    """Gram matrices of an RGB picture, per size (short side in pixels) and layer, (C, C) float32 over H W.
+    """Gram matrices of an RGB picture, per size (short side in pixels) and layer, (C, C) float32.
 
-    The loss network is in float32; aliases of layers are stored under the name used here.
+    They are divided by H W. The loss network is in float32; aliases of layers are stored under the name used here.
     """
     if min(painting.size) < max(sizes):
         print(f"the painting has only {painting.width} x {painting.height} pixels: a larger one has more to learn from")
@@ -151,10 +146,14 @@ def open_painting(source: str) -> tuple[Image.Image, str]:
 def read_painting(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]) -> Style:
     """The style of any picture, named after its file; see `open_painting` and `painting_grams`."""
     painting, digest = open_painting(source)
-    address = without_secrets(source) if on_the_web(source) else Path(source).name
     described = {"name": picture_name(source), "title": picture_name(source), "artist": "unknown", "year": ""}
     grams = {vgg.identity: painting_grams(painting, vgg, layers, sizes)}
-    return Style(**described, source=printable(address), sha256=digest, grams=grams)
+    return Style(**described, source=public_source(source), sha256=digest, grams=grams)
+
+
+def public_source(source: str) -> str:
+    """Where a picture is from: its web address without secrets, or its file's name without the folder."""
+    return printable(without_secrets(source) if on_the_web(source) else Path(source).name)
 
 
 def picture_name(source: str) -> str:

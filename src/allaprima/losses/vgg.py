@@ -53,7 +53,7 @@ class VGG(nn.Module):
     def forward(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Feature maps of `images`, (B, 3, H, W) in [0, 1], computed no further than the deepest of `layers`.
 
-        (B, C, h, w) per layer, under the name asked for, in the number type of the loss network's parameters.
+        (B, C, h, w) per layer, under the name asked for, in the dtype of the loss network's parameters.
         """
         wanted = {canonical_name(layer, self.depth): layer for layer in layers}
         found = {}

@@ -74,9 +74,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UserError(f"cannot read the loss network's weights at {path}: {error.strerror}") from error
     except Exception as error:  # torch raises many kinds for a file that is not its own
-        raise UserError(
-            f"{path} is not a PyTorch state dict: loss.weights takes caffe, imagenet or such a file"
-        ) from error
+        raise UserError(f"{path} is not a PyTorch state dict: give loss.weights=caffe, imagenet or such") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds no state dict: save one with torch.save(vgg.state_dict(), path)")
     return state

@@ -22,7 +22,7 @@ def camera_number(inputs: Sequence[str] | None) -> int | None:
     if not cameras:
         return None
     if len(inputs) > 1:
-        raise UserError(f"input={inputs[0]} is one of {len(inputs)} inputs: name a camera alone")
+        raise UserError(f"input={cameras[0].string} is one of {len(inputs)} inputs: name a camera alone")
     return int(cameras[0][1])
 
 
@@ -39,8 +39,7 @@ class Camera:
         self.capture = cv2.VideoCapture(number)
         if not self.capture.isOpened():
             raise FileError(f"there is no camera {number}, or another program is using it")
-        # Frames a second, as the camera says.
-        self.rate = Fraction(round(self.capture.get(cv2.CAP_PROP_FPS)) or 30)
+        self.rate = Fraction(round(self.capture.get(cv2.CAP_PROP_FPS)) or 30)  # frames a second, as the camera says
         self.newest: Frame | None = None
         self.arrived = threading.Condition()
         self.ended = False
@@ -71,6 +70,7 @@ class Camera:
 
     def close(self) -> None:
         """Give the camera back."""
-        self.ended = True
+        with self.arrived:
+            self.ended = True
         self.reader.join(PATIENCE)
         self.capture.release()

@@ -64,6 +64,7 @@ PROBLEMS = {
     FileNotFoundError: lambda: "does not exist: check the path",
     IsADirectoryError: lambda: "is a folder: name a picture file in it",
     PermissionError: lambda: "cannot be read: no permission",
+    MemoryError: lambda: "is too large for the memory: save it smaller",
     Image.UnidentifiedImageError: lambda: "is not a picture of a known kind: give a JPEG, PNG, WebP, TIFF, BMP or GIF",
     Image.DecompressionBombError: lambda: (
         f"has more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} megapixels, the most that are read: save it smaller"

@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -72,26 +71,27 @@ class Recording:
         height, width = pixels.shape[:2]
         context = self.stream.codec_context
         if not context.is_open:
-            context.width, context.height = width, height
+            context.width = width
+            context.height = height
             # Colours at half the size, which every player can show, need even sides.
             context.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
         picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(
             format=context.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         picture.pts, picture.time_base = frame.time, self.time_base
-        self._mux(self.stream.encode(picture))
+        self._mux(picture)
 
     def finish(self) -> None:
-        """Write what is left, and give the file its name. Raises FileError if that cannot be."""
-        self._mux(self.stream.encode(None))
-        if self.copied:
-            self.copied.copy(math.inf)
-        self.close()
+        """Write what is left, and give the file its name. Raises FileError where that is not possible."""
+        self._mux(None)
         try:
+            if self.copied:
+                self.copied.copy(math.inf)
+            self.close()
             publish(self.temporary, self.path)
-        except OSError as error:
+        except (av.FFmpegError, OSError) as error:
             self.temporary.unlink(missing_ok=True)
-            raise FileError(f"cannot write {self.path}: {error.strerror}") from error
+            raise FileError(f"cannot write {self.path}: {reason(error)}") from error
 
     def discard(self) -> None:
         """Leave no file."""
@@ -105,9 +105,9 @@ class Recording:
         if self.copied:
             self.copied.source.close()
 
-    def _mux(self, packets: Iterable[av.Packet]) -> None:
+    def _mux(self, picture: av.VideoFrame | None) -> None:
         try:
-            for packet in packets:
+            for packet in self.stream.encode(picture):
                 if self.copied:  # of one moment near its picture, or a player has to read back and forth
                     self.copied.copy(float((packet.dts or 0) * packet.time_base))
                 self.output.mux(packet)
@@ -125,10 +125,10 @@ class Sound:
         stream = self.source.streams.audio[0]
         try:
             self.stream = output.add_stream_from_template(stream)
+            self.packets = (packet for packet in self.source.demux(stream) if packet.dts is not None)
+            self.next = next(self.packets, None)
         except (av.FFmpegError, ValueError) as error:
             raise FileError(f"the sound of {path} does not fit into such a file: give output=NAME.mkv") from error
-        self.packets = (packet for packet in self.source.demux(stream) if packet.dts is not None)
-        self.next = next(self.packets, None)
 
     def copy(self, until: float) -> None:
         """Copy what begins before `until`, in seconds."""

@@ -51,8 +51,7 @@ class TransformationNetwork(nn.Module):
 
     def noisy(self, photos: Tensor, training: bool = False, corner: tuple[int, int] = (0, 0)) -> Tensor:
         """Photographs with their input noise, as the layers take them; see `with_margin`."""
-        photos = photos.contiguous(memory_format=torch.channels_last)
-        return self.input_noise(photos, training, corner)
+        return self.input_noise(photos.contiguous(memory_format=torch.channels_last), training, corner)
 
 
 def reflected(side: int, margin: int) -> Tensor:

@@ -58,12 +58,12 @@ class InputNoise(nn.Module):
 
 
 class Layers(nn.Sequential):
-    """Layers one after another; those with a border, `BORDERED`, are told where it comes from."""
+    """Layers one after another; those that pad, `PADDED`, get `circular`."""
 
     def forward(self, x: Tensor, circular: bool) -> Tensor:
         """(B, C, H, W) through all layers; `circular`: all padding is (see `TransformationNetwork`)."""
         for layer in self:
-            x = layer(x, circular) if isinstance(layer, BORDERED) else layer(x)
+            x = layer(x, circular) if isinstance(layer, PADDED) else layer(x)
         return x
 
 
@@ -129,4 +129,4 @@ class FewChannelConv(nn.Conv2d):
         return few_channel_conv(padded(x, self.kernel_size[0] // 2, circular), self.weight, self.bias)
 
 
-BORDERED = (PaddedConv, ConvNorm, Residual, ResizeConv, FewChannelConv)
+PADDED = (PaddedConv, ConvNorm, Residual, ResizeConv, FewChannelConv)

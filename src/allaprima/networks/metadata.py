@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic_core import from_json
 
-from allaprima.media.old_names import translated
 from allaprima.media.painting import Painting
 from allaprima.networks.settings import NetworkSettings
+from allaprima.old_names import translated
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-# What the comparison found at one size: by the optimizer's start, of how many, on how many photographs.
+# What the comparison found at one size: by the optimizer's start; `of`: its limit of iterations.
 EquivalentIterations = Annotated[dict[Literal["noise", "photo", "of", "photographs"], float], Field(min_length=2)]
 
 

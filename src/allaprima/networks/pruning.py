@@ -9,7 +9,7 @@ from allaprima.networks.blocks import Residual
 
 @torch.no_grad()
 def prune(large: TransformationNetwork, small: TransformationNetwork) -> None:
-    """Copy into `small` what it has of `large`; ValueError if it has other layers, more blocks or more channels.
+    """Copy the weights of `large` to `small`; ValueError if that has other layers, more blocks or more channels.
 
     Of the blocks the first are kept: Kandinsky's objective changes least without the last. Of the channels within one
     those are kept with the largest product of their norm's scale and the length of the kernels that read them. The

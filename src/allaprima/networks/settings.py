@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict
 
-from allaprima.limits import Fraction, NonNegativeInt, PositiveInt, at_most
+from allaprima.limits import NonNegativeInt, PositiveInt, UnitInterval, at_most
 
 Width = Annotated[PositiveInt, at_most(1024, "a step would take minutes")]
 
@@ -24,5 +24,5 @@ class NetworkSettings:
     blocks: Annotated[NonNegativeInt, at_most(256, "a step would take minutes")] = 5
     # Of `realtime`, channels within each block, between its two convolutions; None is as many as `width`.
     hidden: Width | None = None
-    input_noise: Fraction = 0.1  # standard deviation of the noise on photographs in training, see `InputNoise`
-    painting_noise: Fraction = 0.05  # the same in painting
+    input_noise: UnitInterval = 0.1  # standard deviation of the noise on photographs in training, see `InputNoise`
+    painting_noise: UnitInterval = 0.05  # the same in painting

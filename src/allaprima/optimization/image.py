@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from allaprima.errors import UserError
-from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.perceptual import LossTerms, PerceptualLoss
 
 ADAM_LEARNING_RATE = 0.02
 
@@ -26,7 +26,7 @@ class Iteration(NamedTuple):
     number: int  # iterations done; 0 is the start
     evaluations: int  # of the objective and its gradient so far, a line search's included
     seconds: float  # since the first evaluation began
-    terms: Terms  # the objective and its terms here, as numbers
+    terms: LossTerms  # the objective and its terms here, as numbers
     picture: Tensor  # (1, 3, H, W) in [0, 1]
 
 
@@ -41,8 +41,8 @@ class Evaluation:
         self.content = loss.content_features(photo)
         self.count = 0
 
-    def __call__(self, picture: Tensor) -> tuple[Terms, Tensor]:
-        """Terms as numbers, and the gradient of their sum, (1, 3, H, W). Raises UserError if they are not finite."""
+    def __call__(self, picture: Tensor) -> tuple[LossTerms, Tensor]:
+        """The terms as numbers, and the gradient of the objective, (1, 3, H, W). Raises UserError if not finite."""
         if self.count == 0:
             self.started = time.perf_counter()
         leaf = picture.detach().requires_grad_()
@@ -54,7 +54,7 @@ class Evaluation:
             raise UserError("the objective is NaN or infinite: lower the weights in the group loss and start again")
         return numbers, gradient
 
-    def iteration(self, number: int, terms: Terms, picture: Tensor) -> Iteration:
+    def iteration(self, number: int, terms: LossTerms, picture: Tensor) -> Iteration:
         """An iteration that ends now."""
         return Iteration(number, self.count, time.perf_counter() - self.started, terms, picture.clone())
 
@@ -77,7 +77,7 @@ def optimize(
 
 def lbfgs(evaluate: Evaluation, start: Tensor, iterations: int, on_iteration: OnIteration) -> Iteration:
     """L-BFGS (Liu and Nocedal 1989), pixels bounded to [0, 1] (Byrd, Lu, Nocedal, Zhu 1995)."""
-    latest: Terms | None = None
+    latest: LossTerms | None = None
     reached: list[Iteration] = []
 
     def as_picture(pixels: np.ndarray) -> Tensor:

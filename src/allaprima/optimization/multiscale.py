@@ -22,7 +22,7 @@ def load_scale_objectives(loss: LossSettings, painting: StyleSettings, scales: S
     """
     sizes = [max(SMALLEST_SIDE, round(painting.size * scale / scales[-1])) for scale in scales]
     if not painting.image and loss.style_weight:
-        known = bundled_style(painting.name).sizes(loss.loss_network)
+        known = bundled_style(painting.name).sizes(loss.identity_prefix)
         sizes[:-1] = [min(known, key=lambda one: abs(one - size)) for size in sizes[:-1]]
     return [fast_on_cpu(each) for each in load_objectives(loss, painting, sizes)[1]]
 

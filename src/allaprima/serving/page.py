@@ -17,17 +17,18 @@ from PIL import Image
 
 from allaprima.errors import UserError
 from allaprima.inference.stylizer import Stylizer
+from allaprima.losses.objective import StyleSettings
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import open_upright
 from allaprima.networks.files import network_name
-from allaprima.serving.watched_training import STEPS_A_MINUTE, end_training, train_watched
+from allaprima.serving.watched_training import STEPS_A_MINUTE, TrainCommand, end_training, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
 LIVE_EVERY = 0.05  # seconds between the camera's frames
 # Gradio's own choice, 1920 x 1440, takes longer to send than to paint.
 CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
-BRUSHES = [("wide", 2.5), ("medium", 1.5), ("fine", 1)]
+BRUSH_CHOICES = [("wide", 2.5), ("medium", 1.5), ("fine", 1)]
 SIZE = 1024  # pixels on the short side at most
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
 # Gradio's own colours of these have less contrast than the 4.5 that reading takes (WCAG 2, AA).
@@ -97,17 +98,18 @@ def paint_live(
 
 
 def train(
-    painting: Path | None, minutes: int, trained: dict[str, str], folder: Path
+    painting: Path | None, minutes: int, trained: dict[str, str], train_command: TrainCommand
 ) -> Iterator[tuple[Any, str, dict[str, str], Any, Any]]:
     """Train, and show the sheets as they come; at the end the painting is among the choices of this visitor."""
     image = opened(painting).convert("RGB")
     name = re.sub(r"\W+", "_", painting.stem, flags=re.ASCII).strip("_")[:40] or "painting"
-    run = Path(tempfile.mkdtemp(prefix="training-", dir=folder))
+    run = Path(tempfile.mkdtemp(prefix="training-"))
     unchanged = gr.skip()
     last = None
     try:
         image.save(run / f"{name}.png")
-        with contextlib.closing(train_watched(run / f"{name}.png", minutes * STEPS_A_MINUTE, run)) as reports:
+        command = train_command(run / f"{name}.png", minutes * STEPS_A_MINUTE, run)
+        with contextlib.closing(train_watched(command, run)) as reports:
             for report in reports:
                 # As a picture, which Gradio keeps for a while, since its file is deleted at the end.
                 sheet = Image.open(report.sheet) if report.sheet != last else unchanged
@@ -130,8 +132,8 @@ def choices() -> list[tuple[str, str]]:
     return sorted((str(bundled_style(name).painting), name) for name in bundled_names("models/styles"))
 
 
-def page(folder: Path | None) -> gr.Blocks:
-    """The page; `folder` is for what is trained, None where nobody may train."""
+def page(train_command: TrainCommand | None) -> gr.Blocks:
+    """The page; without `train_command` visitors may not train."""
     with gr.Blocks(title="Alla Prima", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         gr.Markdown("# Alla Prima\nA photograph in the manner of a painting, computed on the machine that serves this.")
         trained = gr.State({})
@@ -139,9 +141,9 @@ def page(folder: Path | None) -> gr.Blocks:
             style = paint_tab(trained)
         with gr.Tab("Camera"):
             live_style = camera_tab(trained)
-        if folder:
+        if train_command:
             with gr.Tab("Train"):
-                train_tab(trained, style, live_style, folder)
+                train_tab(trained, style, live_style, train_command)
     return blocks
 
 
@@ -150,8 +152,8 @@ def paint_tab(trained: gr.State) -> gr.Dropdown:
     with gr.Row():
         with gr.Column():
             photo = upload(["upload", "webcam", "clipboard"], "Photograph")
-            style = gr.Dropdown(choices(), value="kandinsky", label="Painting")
-            brush = gr.Radio(BRUSHES, value=1, label="Brush")
+            style = gr.Dropdown(choices(), value=StyleSettings().name, label="Painting")
+            brush = gr.Radio(BRUSH_CHOICES, value=1, label="Brush")
             strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
             color = gr.Checkbox(label="Keep the photograph's colours")
             button = gr.Button("Paint", variant="primary")
@@ -170,7 +172,7 @@ def camera_tab(trained: gr.State) -> gr.Dropdown:
         with gr.Column():
             result = shown("Painted", format="jpeg")
             rate = gr.Markdown()
-    style = gr.Dropdown(choices(), value="kandinsky", label="Painting")
+    style = gr.Dropdown(choices(), value=StyleSettings().name, label="Painting")
     strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
     last = gr.State(0.0)
     camera.stream(
@@ -184,7 +186,7 @@ def camera_tab(trained: gr.State) -> gr.Dropdown:
     return style
 
 
-def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, folder: Path) -> None:
+def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, train_command: TrainCommand) -> None:
     """A painting in, its sheets as they come out; one training at a time."""
     with gr.Row():
         with gr.Column():
@@ -196,7 +198,7 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, fo
             sheet = shown("Photographs and how they are painted")
             note = gr.Markdown()
     run = start.click(
-        functools.partial(train, folder=folder),
+        functools.partial(train, train_command=train_command),
         [painting, minutes, trained],
         [sheet, note, trained, style, live_style],
         api_name="train",
@@ -206,9 +208,9 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, fo
     stop.click(None, cancels=[run])
 
 
-def launch(host: str, port: int, megabytes: int, folder: Path | None) -> None:
-    """Serve the page until Ctrl-C; without a folder visitors may not train, and what is being trained then ends too."""
-    blocks = page(folder).queue(max_size=WAITING, default_concurrency_limit=1)
+def launch(host: str, port: int, megabytes: int, train_command: TrainCommand | None) -> None:
+    """Serve the page, and end with it what is being trained; without `train_command` visitors may not train."""
+    blocks = page(train_command).queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         blocks.launch(
             server_name=host,

@@ -2,9 +2,8 @@
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +11,8 @@ from allaprima.errors import UserError
 
 POLL_SECONDS = 1.0
 STEPS_A_MINUTE = 100
+TrainCommand = Callable[[Path, int, Path], list[str]]  # a program and its arguments, by painting, steps and folder
 RUNNING: set[subprocess.Popen[bytes]] = set()
-COMMAND = (sys.executable, "-c", "from allaprima.cli import main; main()", "train")
 
 
 class Progress(NamedTuple):
@@ -24,14 +23,13 @@ class Progress(NamedTuple):
     network: Path | None  # the file, at the end; None before
 
 
-def train_watched(painting: Path, steps: int, folder: Path) -> Iterator[Progress]:
-    """Train a network for a painting with the default settings below an empty folder, and tell about it every second.
+def train_watched(command: list[str], folder: Path) -> Iterator[Progress]:
+    """Run a command that trains a network below an empty folder, and tell about it every second.
 
     An iterator that is closed ends the training. Raises UserError with the line that training ended with.
     """
     log = folder / "log.txt"
     started = time.monotonic()
-    command = [*COMMAND, f"style.image={painting}", f"runs={folder}", f"trainer.max_steps={steps}"]
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "torch")}  # which PyTorch makes when imported
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

@@ -7,7 +7,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 class EMA(AveragedModel):
     """A network with averaged weights, frozen; `update_parameters(network)` after every step.
 
-    The average spans fewer steps at first than `decay` would, so that the start is forgotten soon.
+    The decay warms up, min(decay, (1 + n) / (10 + n)) after n steps, so that the start is forgotten soon.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

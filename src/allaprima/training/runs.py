@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from allaprima.errors import UserError
-from allaprima.media.old_names import translated
 from allaprima.networks.metadata import Metadata, metadata_from
+from allaprima.old_names import translated
 
 # Of a network's metadata, what a run and its resumption must have in common.
 COMPARED = ("network", "style_size", "styles", "loss_network", "loss", "teacher")
 LAST = Path("checkpoints", "last.ckpt")  # in a run's folder
-NETWORKS = "models"  # likewise
+NETWORK_FOLDER = "models"  # likewise
 
 
 def new_folder(runs: Path, name: str) -> Path:
@@ -63,11 +63,9 @@ def find_checkpoint(resume: str | None, runs: Path, metadata: Metadata, settings
     for key, mine in comparable(metadata, settings).items():
         if before.get(key) != mine:
             raise UserError(f"{path} was trained with {key}={before.get(key)}, not {mine}: give the same to resume")
-    network = path.parents[1] / NETWORKS / f"{theirs.style.name}.safetensors"
+    network = path.parents[1] / NETWORK_FOLDER / f"{theirs.style.name}.safetensors"
     if checkpoint["global_step"] >= settings["max_steps"] and network.exists():
-        raise UserError(
-            f"{path} has its {checkpoint['global_step']} steps already: init={network} begins where it ended"
-        )
+        raise UserError(f"{path} has its {checkpoint['global_step']} steps already: init={network} begins there")
     return path
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from allaprima.limits import Fraction, NonNegative, NonNegativeInt
+from allaprima.limits import NonNegative, NonNegativeInt, UnitInterval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,8 +12,8 @@ class OptimizerSettings:
 
     learning_rate: NonNegative = 1e-3  # at its height
     warmup_steps: NonNegativeInt = 20  # over which it rises from nothing
-    decay_share: Fraction = 0.3  # last part of the steps, 0 to 1, over which it falls along a cosine to nothing
-    ema_decay: Fraction = 0.98  # of the moving average, see `EMA`
+    decay_share: UnitInterval = 0.3  # last part of the steps, 0 to 1, over which it falls along a cosine to nothing
+    ema_decay: UnitInterval = 0.98  # of the moving average, see `EMA`
 
 
 def learning_rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:

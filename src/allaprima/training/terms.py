@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from allaprima.errors import UserError
 from allaprima.limits import NonNegative
 from allaprima.losses.grid import grid_energy
-from allaprima.losses.perceptual import PerceptualLoss, Terms
+from allaprima.losses.perceptual import LossTerms, PerceptualLoss
 from allaprima.losses.stability import instability
 from allaprima.losses.style import Style
 from allaprima.networks.files import load_network
@@ -55,7 +55,7 @@ class Term(NamedTuple):
 
 
 class Objective(nn.Module):
-    """The objective of each painting, by its name, whose content weight is adjusted so that content keeps its distance.
+    """The objective of each painting, by its name, its content term kept at `content_distance` by the content weight.
 
     One weight would keep a face in one painting and lose it in another; one distance means the same for all. None
     leaves the content weights as they are.
@@ -68,7 +68,7 @@ class Objective(nn.Module):
         self.content_distance = content_distance
         self.content_means: dict[str, float] = {}
         self.style = ""
-        self.terms: Terms | None = None
+        self.terms: LossTerms | None = None
 
     def forward(self, step: Step) -> Tensor:
         """The weighted sum of content, style and total variation, which `terms` keeps."""
@@ -121,15 +121,15 @@ class Distillation(nn.Module):
 def build_terms(settings: TermSettings, objective: Objective, teacher: nn.Module | None) -> list[Term]:
     """The terms whose weights are not 0; with a teacher and no weight for it, distillation alone."""
     if teacher and settings.distillation is None:
-        return [Term("distance", 1.0, Distillation(teacher))]
+        return [Term("distillation", 1.0, Distillation(teacher))]
     terms = [Term("objective", 1.0, objective)]
     if teacher:
-        terms.append(Term("distance", settings.distillation, Distillation(teacher)))
+        terms.append(Term("distillation", settings.distillation, Distillation(teacher)))
     if settings.grid:
         terms.append(Term("grid", settings.grid, lambda step: grid_energy(step.pastiches).mean()))
     if settings.stability:
         terms.append(
-            Term("instability", settings.stability, lambda step: instability(step.paint, step.photos, step.pastiches))
+            Term("stability", settings.stability, lambda step: instability(step.paint, step.photos, step.pastiches))
         )
     return terms
 

@@ -50,7 +50,7 @@ class TrainerSettings:
         return math.ceil(self.max_steps / devices)
 
     def chosen_precision(self) -> str:
-        """The number type of the computation, as Lightning calls it."""
+        """The dtype of the computation, as Lightning calls it."""
         return fastest_precision(self.accelerator) if self.precision == "auto" else self.precision
 
 

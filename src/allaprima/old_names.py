@@ -12,7 +12,8 @@ def translated(value: Any) -> Any:
         return [translated(each) for each in value]
     if not isinstance(value, dict):
         return value
-    found = {RENAMED.get(key, key): translated(each) for key, each in value.items()}
+    renamed = RENAMED if "blocks" in value or "learning_rate" in value else {}  # of a network, of an optimizer
+    found = {renamed.get(key, key): translated(each) for key, each in value.items()}
     if "seed" in found and TERMS.keys() & found.keys():  # a run's settings
         found["terms"] = {new: found.pop(old) for old, new in TERMS.items() if old in found}
     if found.get("source") == "public domain" and "name" in found:  # a painting's, which was read from a file
