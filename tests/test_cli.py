@@ -50,6 +50,7 @@ def test_help_lists_every_command(monkeypatch, capsys):
         ("optimize style.name=kandinsky_realtime", ["no style 'kandinsky_realtime'"]),
         ("train experiment=half", ["experiment=half", "full"]),
         ("infer network=null", ["no setting 'network'"]),
+        ("infer network.grain=0.2", ["no setting 'network.grain'"]),
         ("train network.grain=0.2", ["network.grain= is network.input_noise= now"]),
         ("infer output=null", ["output=null", "a path"]),
         ("infer strength=inf", ["strength=inf", "finite"]),

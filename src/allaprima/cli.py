@@ -149,8 +149,6 @@ def composed(command: str, overrides: Sequence[str]) -> DictConfig:
     groups = default_choices(command)
     chosen = []
     for name, _, value in (override.partition("=") for override in overrides):
-        if name in RENAMED:
-            raise UserError(f"{name}= is {RENAMED[name]}= now")
         if name in groups:
             options = GlobalHydra.instance().config_loader().get_group_options(name)
             if value not in options:
@@ -159,6 +157,8 @@ def composed(command: str, overrides: Sequence[str]) -> DictConfig:
     try:
         known = [*groups, *setting_names(OmegaConf.to_container(compose(command, chosen)))]
         for name in (override.partition("=")[0] for override in overrides):
+            if RENAMED.get(name) in known:
+                raise UserError(f"{name}= is {RENAMED[name]}= now")
             if name not in known:
                 nearest = difflib.get_close_matches(name, known, n=1)
                 advice = f": did you mean {nearest[0]}?" if nearest else f", as `{command} --help` shows"
