@@ -14,7 +14,7 @@ from allaprima.inference.smoothing import Smoothing, positions
 from allaprima.inference.stylizer import Stylizer
 from allaprima.media.images import read_photo
 from allaprima.media.inputs import held_out_photos
-from allaprima.media.video import Video
+from allaprima.media.video import open_video
 from benchmarks.networks import single_networks
 from benchmarks.settings import BenchmarkSettings
 
@@ -60,7 +60,7 @@ def rendered(photo: Tensor, motion: tuple[float, ...], count: int, rng: np.rando
 def filmed(clip: Path, size: int, count: int) -> Iterator[Step]:
     """The first frames of a video at a short side of `size` pixels, with their optical flow (DIS)."""
     optical = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    video = Video(clip)
+    video = open_video(clip)
     gray_before = None
     for number, frame in enumerate(video.frames()):
         if number == count:

@@ -22,6 +22,7 @@ from allaprima.inference import engines
 from allaprima.inference.exporters import psnr
 from allaprima.inference.quantization import INT8, int8_model
 from allaprima.media.bundled import STARTER_VALIDATION, packaged_photos
+from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.files import load_network
 from benchmarks.baseline import baseline_johnson
 from benchmarks.latency import latencies
@@ -49,9 +50,14 @@ class Contender(NamedTuple):
     packages: tuple[str, ...] = ()
 
 
-def trained(settings: BenchmarkSettings) -> nn.Module:
+def trained(settings: BenchmarkSettings) -> TransformationNetwork:
     """The bundled network for `style`."""
-    return load_network(settings.style.name)[0]
+    return load_network(settings.style.name)[0].requires_grad_(False)
+
+
+def by_code(paint: engines.Paint, network: TransformationNetwork) -> engines.Paint:
+    """What paints by a photograph and a code, with the code that the network has."""
+    return lambda photo: paint(photo, network.code())
 
 
 def baseline_network(settings: BenchmarkSettings) -> nn.Module:
@@ -82,7 +88,8 @@ def lite(_: BenchmarkSettings) -> engines.Paint:
 
 def openvino_float32(settings: BenchmarkSettings) -> engines.Paint:
     """OpenVINO without a smaller dtype."""
-    return engines.openvino_compiled(engines.openvino_model(trained(settings)), "f32")
+    network = trained(settings)
+    return engines.openvino_compiled(engines.openvino_model(network, network.code()), "f32")
 
 
 def compiled(settings: BenchmarkSettings) -> engines.Paint:
@@ -91,36 +98,41 @@ def compiled(settings: BenchmarkSettings) -> engines.Paint:
     return engines.torch_engine(torch.compile(trained(settings)))
 
 
-def realtime_network(settings: BenchmarkSettings) -> nn.Module:
+def realtime_network(settings: BenchmarkSettings) -> TransformationNetwork:
     """Kandinsky's network made for speed, or one as `network=realtime` describes it; its weights do not matter here."""
     if settings.network.name != "realtime":
-        return load_network("kandinsky_realtime")[0]
-    return networks.build(settings.network)
+        return load_network("kandinsky_realtime")[0].requires_grad_(False)
+    return networks.build(settings.network).requires_grad_(False)
 
 
 def onnxruntime(settings: BenchmarkSettings) -> engines.Paint:
     """ONNX Runtime."""
-    return engines.onnx_session(engines.onnx_bytes(trained(settings)))
+    network = trained(settings)
+    return by_code(engines.onnx_session(engines.onnx_bytes(network)), network)
 
 
 def openvino(settings: BenchmarkSettings) -> engines.Paint:
     """OpenVINO in its fastest floating-point type."""
-    return engines.openvino_engine(trained(settings))
+    network = trained(settings)
+    return by_code(engines.openvino_engine(network), network)
 
 
 def openvino_int8(settings: BenchmarkSettings) -> engines.Paint:
     """OpenVINO in int8."""
-    return engines.openvino_compiled(int8_model(trained(settings)))
+    network = trained(settings)
+    return engines.openvino_compiled(int8_model(network, network.code()))
 
 
 def realtime(settings: BenchmarkSettings) -> engines.Paint:
     """The network made for speed in OpenVINO."""
-    return engines.openvino_engine(realtime_network(settings))
+    network = realtime_network(settings)
+    return by_code(engines.openvino_engine(network), network)
 
 
 def realtime_int8(settings: BenchmarkSettings) -> engines.Paint:
     """The network made for speed in OpenVINO in int8."""
-    return engines.openvino_compiled(int8_model(realtime_network(settings)))
+    network = realtime_network(settings)
+    return engines.openvino_compiled(int8_model(network, network.code()))
 
 
 OPENVINO, ONNXRUNTIME = (engines.ENGINES[name][1] for name in ("openvino", "onnxruntime"))

@@ -1,11 +1,13 @@
-"""How near the bundled networks come to their paintings, and how far they go from the photographs, by two metrics."""
+"""How near the bundled networks come to their paintings, how far they go from photographs, and which faces stay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from allaprima.inference.faces import faces_kept
+from allaprima.inference.stylizer import Stylizer
 from allaprima.losses import vgg_weights
 from allaprima.losses.gram import gram_matrix
 from allaprima.losses.perceptual import relative_content, relative_style
@@ -63,34 +65,48 @@ def mean(distances: Sequence[Distances]) -> Distances:
     return Distances(rows[0], rows[1], rows[2:])
 
 
+BOLDNESSES = 0, 0.5, 1
+
+
 def single_networks() -> list[str]:
     """The bundled networks that are for one painting."""
-    return [name for name in bundled_names("models") if not load_network(name)[1].styles]
+    return [name for name in bundled_names("models") if len(load_network(name)[1].paintings) == 1]
+
+
+def looks(names: Sequence[str] | None) -> Iterator[tuple[str, Stylizer, float | None]]:
+    """Networks by name or path, None for all that are bundled, for each of their paintings at every boldness."""
+    for name in names or bundled_names("models"):
+        network, metadata = load_network(name)
+        for painting in metadata.names:
+            stylizer = Stylizer(network, metadata, painting, "torch", "cpu")
+            title = f"{name} {painting}" if len(metadata.names) > 1 else name
+            for boldness in BOLDNESSES if network.levels > 1 else (None,):
+                yield title if boldness is None else f"{title} {boldness:g}", stylizer, boldness
 
 
 @torch.no_grad()
 def benchmark_networks(settings: BenchmarkSettings) -> None:
-    """Print for every bundled network the distances of photographs and pastiches by both metrics, in float32.
+    """Print for every network the distances of photographs and pastiches by both metrics, and the faces that are kept.
+
+    A face is kept where a detector that is sure of it in the photograph finds it again in the pastiche.
 
     Raises:
         UserError: `benchmark.photos` is no folder of photographs, one of them cannot be read, or a package is missing.
     """
     benchmark = settings.benchmark
-    names = benchmark.networks or single_networks()
     photos = [read_photo(path, benchmark.size) for path in held_out_photos(benchmark.photos)]
     metrics = {depth: DistanceMetric(depth) for depth in (19, 16)}
     print(f"{len(photos)} photographs, short side {benchmark.size}, paintings at {benchmark.style_size}")
-    print(
-        f"{'':40}{'VGG-19 style':>13}{'content':>9}{'of photo':>10}{'VGG-16 style':>14}{'content':>9}{'of photo':>10}"
-    )
-    for name in names:
-        network, metadata = load_network(name)
-        style = bundled_style(metadata.style.name)
-        pastiches = [network(photo) for photo in photos]
+    columns = f"{'VGG-19 style':>13}{'content':>9}{'of photo':>10}{'VGG-16 style':>14}{'content':>9}{'of photo':>10}"
+    print(f"{'':40}{columns}{'faces':>10}")
+    for name, stylizer, boldness in looks(benchmark.networks):
+        style = bundled_style(stylizer.painting.name)
+        pastiches = [stylizer(photo, boldness=boldness) for photo in photos]
         columns = f"{name:40}"
         for metric in metrics.values():
             size = benchmark.style_size
             own = mean([metric(photo, photo, style, size) for photo in photos])
             painted = mean([metric(*pair, style, size) for pair in zip(pastiches, photos, strict=True)])
             columns += f"{painted.style:13.3f}{painted.content:9.2f}{painted.style / own.style:9.0%} "
-        print(columns.rstrip(), flush=True)
+        faces = faces_kept([photo[0] for photo in photos], [pastiche[0] for pastiche in pastiches])
+        print(f"{columns}{f'{faces.kept} of {faces.total}':>9}", flush=True)

@@ -228,7 +228,8 @@ def benchmark_quality(settings: BenchmarkSettings) -> None:
     sizes = settings.benchmark.sizes
     style, _ = load_objective(settings.loss, settings.style)
     # Both refuse what cannot be before the baseline takes its hour.
-    _, init = initial_network(settings.network, settings.styles, settings.init, style.name)
+    levels = len(settings.loss.content_distances or [None])
+    _, init = initial_network(settings.network, [style.name], levels, settings.init)
     if settings.teacher:
         load_teacher(settings.teacher, style)
     folder = Path(settings.benchmark.output) / style.name

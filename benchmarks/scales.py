@@ -34,7 +34,8 @@ def benchmark_scales(settings: BenchmarkSettings) -> None:
         torch.manual_seed(settings.seed)
         seconds, fine = course(losses, scales, photo, start, iterations)[-1]
         alone = course(losses[-1:], scales[-1:], photo, start, len(scales) * iterations)
-        one = [total for moment, total in alone if moment <= seconds][-1]
+        in_time = [total for moment, total in alone if moment <= seconds]
+        one = in_time[-1] if in_time else alone[0][1]  # where not even its start was reached
         print(f"{start:12}{seconds:9.1f}{one:11.4f}{fine:16.4f}{one / fine:7.2f}")
     print(f"ratio {one / fine:.2f}")
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from allaprima.data.photos import validation_squares
 from allaprima.errors import UserError
 from allaprima.evaluation.figures import encoded
-from allaprima.inference.engines import not_installed, openvino_compiled, openvino_engine
+from allaprima.inference.engines import not_installed, openvino_compiled, openvino_model
 from allaprima.inference.quantization import INT8, int8_model
 from allaprima.losses.objective import load_objective
 from allaprima.losses.style import Style
@@ -23,7 +23,7 @@ from benchmarks.latency import latencies
 from benchmarks.rounds import in_turn
 from benchmarks.settings import BenchmarkSettings
 
-ENGINES = {"native": openvino_engine, "int8": lambda network: openvino_compiled(int8_model(network))}
+MODELS = {"native": openvino_model, "int8": int8_model}
 
 
 class SpeedAndObjective(NamedTuple):
@@ -36,7 +36,8 @@ class SpeedAndObjective(NamedTuple):
 @torch.inference_mode()
 def time_and_judge(name: str, engine: str, settings: BenchmarkSettings) -> SpeedAndObjective:
     """Let a network paint by OpenVINO, in its fastest floating-point type (`native`) or in int8."""
-    paint = ENGINES[engine](load_network(name)[0])
+    network, _ = load_network(name)
+    paint = openvino_compiled(MODELS[engine](network.eval(), network.code()))
     seconds = latencies(paint, settings.benchmark.size, settings.benchmark.size, settings.benchmark.runs)
     _, loss = load_objective(settings.loss, settings.style)
     photos = validation_squares(packaged_photos(STARTER_VALIDATION), settings.data.validation_size)
@@ -56,7 +57,7 @@ def benchmark_tradeoff(settings: BenchmarkSettings) -> None:
     contenders = {
         f"{name} {engine}": functools.partial(time_and_judge, name, engine)
         for name in chosen(settings, style)
-        for engine in ENGINES
+        for engine in MODELS
     }
     rounds = in_turn(contenders, settings)
     points = {}
@@ -86,11 +87,11 @@ def chosen(settings: BenchmarkSettings, style: Style) -> list[str]:
     """
     if settings.benchmark.networks is None:
         names = bundled_names("models")
-        if not (bundled := [name for name in names if load_network(name)[1].style.same_as(style)]):
+        if not (bundled := [name for name in names if load_network(name)[1].paintings[0].same_as(style)]):
             raise UserError(f"no bundled network paints {style.title}: give benchmark.networks=[FILE,FILE]")
         return bundled
     for name in settings.benchmark.networks:
-        painting = load_network(name)[1].style
+        painting = load_network(name)[1].paintings[0]
         if not painting.same_as(style):
             raise UserError(f"{name} paints {painting.title}: give networks of {style.title}, or another style=")
     return settings.benchmark.networks
@@ -101,7 +102,7 @@ def curve(points: Mapping[str, tuple[float, float]], title: str) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for network in dict.fromkeys(name.rpartition(" ")[0] for name in points):
-        milliseconds, objectives = zip(*(points[f"{network} {engine}"] for engine in ENGINES), strict=True)
+        milliseconds, objectives = zip(*(points[f"{network} {engine}"] for engine in MODELS), strict=True)
         axes.plot(milliseconds, objectives, "o-", label=network)
     axes.set(xlabel="milliseconds, in int8 and in floating point", ylabel="objective on held-out photographs")
     axes.set(title=title, xlim=0)

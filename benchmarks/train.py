@@ -64,7 +64,7 @@ def trainer_steps(settings: BenchmarkSettings) -> StepCost:
     keep_freed_memory()
     pl.seed_everything(settings.seed, verbose=False)
     style, loss = load_objective(settings.loss, settings.style)
-    network = networks.build(settings.network)
+    network = networks.build(settings.network, [style.name])
     objective = Objective({style.name: loss})
     module = StyleTransfer(network, objective, optimizer=settings.optimizer, seed=settings.seed)
     times = StepTimes()

@@ -46,8 +46,8 @@ SMALL = (
     "network.width=8",
     "network.blocks=1",
     "data.size=64",
-    "data.batch_size=4",
-    "data.validation_size=128",
+    "data.batch_size=2",
+    "data.validation_size=64",
     "trainer.val_every=4",
     "optimizer.warmup_steps=2",
 )

@@ -1,9 +1,14 @@
+import os
 import shutil
+import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
-from allaprima.cli import main
+from allaprima.cli import literal, main, meant, visible_place
 
 from .conftest import COFFEE, TOP
 
@@ -37,6 +42,16 @@ def test_help_lists_every_command(monkeypatch, capsys):
         ("train data.batchsize=2", ["did you mean data.batch_size?"]),
         ("train qwertzuiop=2", ["no setting 'qwertzuiop'", "--help"]),
         ("train style=mona_lisa", ["mona_lisa", "kandinsky"]),
+        ("train optimizer.lr=1", ["no setting 'optimizer.lr'", "optimizer has learning_rate, code_rate"]),
+        ("train max_steps=9", ["did you mean trainer.max_steps?"]),
+        ("train trainer=fast", ["trainer=fast", "cpu, ddp, gpu"]),
+        ("train optimizer=fast", ["optimizer is a group", "optimizer.learning_rate="]),
+        ("infer style=edtaonsl", ["did you mean edtaonisl?", "kandinsky"]),
+        ("infer style=Kandinsky", ["did you mean kandinsky?", "udnie"]),
+        ("train data.source=photos", ["data.source=photos", "one of starter, leaves"]),
+        ("infer output=", ["output=: give a name or a path"]),
+        ("train data.root=", ["data.root=: give a name or a path"]),
+        ("infer style.name=", ["style.name=: give a name"]),
         ("train logger=null", ["logger=null", "wandb"]),
         ("train data=nan", ["data=nan", "starter"]),
         ("infer style=Inf", ["style=Inf", "udnie"]),
@@ -89,3 +104,74 @@ def test_names_are_typed_as_they_are(run_script, tmp_path):
     assert (tmp_path / f"b {name}").exists()
     result = run_script("infer.py", f"input=a{name}")
     assert result.returncode == 2 and f"input=a{name}" in result.stderr
+
+
+def test_interrupted_while_it_is_imported(tmp_path):
+    (tmp_path / "hydra.py").write_text("raise KeyboardInterrupt")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, TOP / "scripts" / "infer.py"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (130, "interrupted\n")
+
+
+@given(st.text(st.sampled_from("ab1 .,:;=()[]{}<>'\"\\$~#%&*?!@+-_|é日\t\xa0"), max_size=12))
+def test_any_name_is_taken_as_it_is(text):
+    name = f"a{text}.jpg"
+    assert OmegaConf.to_container(OmegaConf.create({"input": literal(meant(name))}), resolve=True) == {"input": name}
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("[my photo (1).jpg,it's ${a}.jpg]", ["my photo (1).jpg", "it's ${a}.jpg"]),
+        ("[~/a.jpg, b.jpg]", ["/home/me/a.jpg", "b.jpg"]),
+        ("[32,64]", [32, 64]),
+        ("~/painted", "/home/me/painted"),
+        ("'~/painted'", "~/painted"),
+        ("https://example.org/~me//a.png", "https://example.org/~me//a.png"),
+        ("2024_01", "2024_01"),
+        ("-1", -1),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("null", None),
+        ("int(5)", "int(5)"),
+        ("", ""),
+    ],
+)
+def test_values(typed, value, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert meant(typed) == value
+
+
+def test_home_folder(run_script, tmp_path, photo_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    result = run_script("infer.py", f"input={photo_path}", "size=32", "output=~/painted")
+    assert result.returncode == 0, result.stderr
+    assert list((tmp_path / "home/painted").iterdir()) and not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("streams", ["| head -n 0", "2>&1 | head -n 0", ">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_missing_streams(streams, tmp_path):
+    """They may be closed, or have no reader any more."""
+    shell = f"set -o pipefail; {sys.executable} {TOP}/scripts/infer.py --help {streams}"
+    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0 and not ended.stderr
+
+
+def test_libraries_are_quiet(tmp_path):
+    """Neither a notebook's backend of figures, which need not be installed, nor warnings."""
+    program = """
+import warnings
+from allaprima.cli import quiet_libraries
+quiet_libraries()
+import matplotlib.pyplot
+warnings.warn("of a library's own")
+"""
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_temporary_files_are_not_named():
+    assert visible_place("painted/.allaprima-x7.mp4") == "painted"
+    assert visible_place("painted/a.mp4") == "painted/a.mp4"

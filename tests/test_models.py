@@ -50,11 +50,11 @@ def steps_behind(metadata):
 @pytest.mark.parametrize("name", NAMES)
 def test_metadata(name, caffe):
     metadata = loaded(name).metadata
-    assert metadata.style == bundled_style(name).painting
+    assert metadata.paintings == [bundled_style(name).painting]
     assert metadata.loss_network == caffe.identity
     assert steps_behind(metadata.as_dict()) >= 2000 and metadata.images_seen >= metadata.steps
     assert set(metadata.validation) == {"total", "content", "style", "tv"}
-    assert 0 < metadata.content_weights[name] < 1
+    assert 0 < metadata.content_weights[name][0] < 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,6 +109,6 @@ def test_no_frame(name, held_out):
 
 @pytest.mark.parametrize("name", REALTIME)
 def test_realtime_networks_are_small(name):
-    painting = loaded(name).metadata.style.name
+    painting = loaded(name).painting.name
     sizes = [sum(weight.numel() for weight in loaded(each).network.parameters()) for each in (name, painting)]
     assert sizes[0] < 0.15 * sizes[1]

@@ -95,7 +95,7 @@ def test_damaged_network_files(folder, damage, cut):
 def test_changed_network_metadata(folder, data):
     state, original = network_file()
     metadata = copy.deepcopy(original)
-    group = data.draw(st.sampled_from([metadata, metadata["style"], metadata["network"], metadata["loss"]]))
+    group = data.draw(st.sampled_from([metadata, metadata["paintings"][0], metadata["network"], metadata["loss"]]))
     group[data.draw(st.sampled_from([*group, "other"]))] = data.draw(JSON)
     path = folder / "network.safetensors"
     path.write_bytes(save(state, {"allaprima": json.dumps(metadata)}))

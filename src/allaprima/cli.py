@@ -3,29 +3,38 @@
 `python scripts/train.py style=kandinsky` and `allaprima train style=kandinsky` are the same.
 """
 
-import argparse
-import contextlib
-import difflib
-import io
-import itertools
-import os
-import pkgutil
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, TextIO
 
-import hydra
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+try:  # the imports take half a second, in which Ctrl-C is answered as it is later
+    import argparse
+    import contextlib
+    import difflib
+    import io
+    import itertools
+    import os
+    import pkgutil
+    import re
+    import signal
+    import warnings
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import Any, NoReturn, TextIO
 
-from allaprima.errors import UserError
-from allaprima.media.bundled import TOP, bundled_names
+    import hydra
+    from hydra import compose, initialize_config_dir
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Override
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig, OmegaConf
+
+    from allaprima.errors import UserError, choice_advice
+    from allaprima.media.bundled import TOP, bundled_names
+    from allaprima.media.files import TEMPORARY
+except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
 
 CONFIGS = TOP / "configs"
 RENAMED = {  # names of today by those of before
@@ -63,11 +72,17 @@ def mistakes_in_one_line() -> Iterator[None]:
         yield
     except (UserError, argparse.ArgumentError) as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(["interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        reason = error.strerror or str(error)
+        fail(f"{visible_place(str(error.filename))}: {reason}" if error.filename else reason)
+
+
+def visible_place(path: str) -> str:
+    """A path that a user knows: the folder of a temporary file, for one."""
+    return str(Path(path).parent) if Path(path).name.startswith(TEMPORARY) else path
 
 
 class PipeSafeStream:
@@ -89,17 +104,30 @@ class PipeSafeStream:
         return len(text)
 
 
+@contextlib.contextmanager
+def safe_streams() -> Iterator[None]:
+    """Streams that take any text and outlive their readers; in the place of those that were closed (`>&-`), nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 (open until the process ends)
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+    safe = PipeSafeStream(sys.stdout), PipeSafeStream(sys.stderr)
+    with contextlib.redirect_stdout(safe[0]), contextlib.redirect_stderr(safe[1]):
+        yield
+
+
 def run(name: str, arguments: Sequence[str] | None = None, function: str | None = None) -> None:
     """Run a function, of `COMMANDS` or another, with the settings of `configs/NAME.yaml` and of the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
     parser = argparse.ArgumentParser(name, add_help=False, allow_abbrev=False, exit_on_error=False)
     for letter, option in (("-h", "--help"), ("-m", "--multirun"), ("-sc", "--shell-completion")):
         parser.add_argument(letter, option, action="store_true")
     parser.add_argument("-c", "--cfg", nargs="?", const="job", choices=["job"])
-    register_styles()
-    with mistakes_in_one_line(), contextlib.redirect_stdout(PipeSafeStream(sys.stdout)):
+    quiet_libraries()
+    with safe_streams(), mistakes_in_one_line():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, which keeps what is painted
+        register_styles()
         options, settings = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
         if options.shell_completion:
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)(lambda config: None)()
@@ -108,12 +136,22 @@ def run(name: str, arguments: Sequence[str] | None = None, function: str | None 
             if options.help:
                 print(help_text(name))
                 return
-            configs = [composed(name, overrides) for overrides in all_overrides(settings, options.multirun)]
+            configs = [composed(name, typed) for typed in all_typed(settings, options.multirun)]
         for config in configs:
             if options.cfg:
                 print(OmegaConf.to_yaml(config))
             else:
                 pkgutil.resolve_name(function or COMMANDS[name][1])(config)
+
+
+def quiet_libraries() -> None:
+    """Keep libraries from talking between a command's lines, and from what a surrounding program told them."""
+    if not sys.warnoptions:  # python -W and PYTHONWARNINGS still show what they say
+        warnings.simplefilter("ignore")
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"):
+        if not os.environ.get(name, "0").isdecimal():  # which Lightning would take for a number
+            del os.environ[name]
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; a notebook's backend need not be installed here
 
 
 def register_styles() -> None:
@@ -123,51 +161,99 @@ def register_styles() -> None:
         ConfigStore.instance().store(name, OmegaConf.merge(settings, {"name": name}), group="style")
 
 
-def all_overrides(settings: Sequence[str], multirun: bool) -> Iterator[tuple[str, ...]]:
-    """The overrides of every run: of one, or with `multirun` of one for each combination of values given as A,B."""
-    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+def all_typed(settings: Sequence[str], multirun: bool) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Names and texts of every run: of one, or with `multirun` of one for each combination of values given as A,B."""
     values = []
     for setting in settings:
-        name, equals, value = setting.partition("=")
+        name, equals, text = setting.partition("=")
         if not equals or name.startswith(("+", "~", "-")):
             raise UserError(f"'{setting}' is no setting: write NAME=VALUE, as in input=photo.jpg, of those in configs/")
-        # A name with ${ in it is a name: nobody types references from one setting to another.
-        value = re.sub(r"(?<!\\)\$\{", r"\\${", value)
-        try:
-            override = parser.parse_override(f"{name}={value}")
-            if override.is_sweep_override() and not multirun:
-                raise HydraException("a text with commas")
-            sweep = override.sweep_string_iterator() if override.is_sweep_override() else [value]
-        except HydraException:  # what the grammar has no place for is a text as it stands
-            sweep = [QuotedString(value, Quote.single).with_quotes()]
-        values.append([f"{name}={each}" for each in sweep])
+        override = parsed(text) if multirun else None
+        sweep = override.sweep_string_iterator() if override and override.is_sweep_override() else [text]
+        values.append([(name, each) for each in sweep])
     return itertools.product(*values)
 
 
-def composed(command: str, overrides: Sequence[str]) -> DictConfig:
-    """A command's settings. Raises UserError with one line on the first override that is invalid."""
+def parsed(text: str) -> Override | None:
+    """A value as Hydra reads it; None where its grammar has no place for it."""
+    try:
+        return OverridesParser.create().parse_override(f"value={text}")
+    except HydraException:
+        return None
+
+
+def meant(text: str) -> Any:
+    """The value that a user has typed: a list, a number, true, false, null, a text in quotes, or the text as it stands.
+
+    Names of files are typed as they are: of what can be in a text, only a ~ at its start has a meaning, as in a shell.
+    """
+    override = parsed(text)
+    value = override.value() if override and not override.is_sweep_override() else text
+    if text.startswith("[") and text.endswith("]"):
+        return value if isinstance(value, list) else [meant(each.strip()) for each in text[1:-1].split(",")]
+    is_number = isinstance(value, int | float) and re.fullmatch(r"[^_(]+", text)  # true and false are, too
+    if value is None or is_number or isinstance(value, dict) or text[:1] in ("'", '"'):
+        return value
+    return os.path.expanduser(text)  # noqa: PTH111 (also of a web address, which no Path can hold)
+
+
+def literal(value: Any) -> Any:
+    """A value whose texts OmegaConf takes as they are, ${ in them included."""
+    if isinstance(value, list):
+        return [literal(each) for each in value]
+    if isinstance(value, dict):
+        return {key: literal(each) for key, each in value.items()}
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def composed(command: str, typed: Sequence[tuple[str, str]]) -> DictConfig:
+    """A command's settings, by names and texts. Raises UserError with one line on the first that is invalid."""
     groups = default_choices(command)
+    # Shares of several paintings are no choice of a file.
+    typed = [("style.shares" if name == "style" and text.startswith("{") else name, text) for name, text in typed]
     chosen = []
-    for name, _, value in (override.partition("=") for override in overrides):
+    for name, text in typed:
         if name in groups:
             options = GlobalHydra.instance().config_loader().get_group_options(name)
-            if value not in options:
-                raise UserError(f"{name}={value}: take one of {', '.join(options)}")
-            chosen.append(f"{name}={value}")
+            if text not in options:
+                raise UserError(f"{name}={text}: {choice_advice(text, options)}")
+            chosen.append(f"{name}={text}")
     try:
-        known = [*groups, *setting_names(OmegaConf.to_container(compose(command, chosen)))]
-        for name in (override.partition("=")[0] for override in overrides):
-            if RENAMED.get(name) in known:
-                raise UserError(f"{name}= is {RENAMED[name]}= now")
-            if name not in known:
-                nearest = difflib.get_close_matches(name, known, n=1)
-                advice = f": did you mean {nearest[0]}?" if nearest else f", as `{command} --help` shows"
-                raise UserError(f"there is no setting '{name}'{advice}")
-        return compose(command, list(overrides))
+        config = compose(command, chosen)
+        names = setting_names(OmegaConf.to_container(config))
+        for name, text in typed:
+            if name in groups:
+                continue
+            if name not in names:
+                raise UserError(unknown_setting(name, names, command))
+            value = meant(text)
+            members = [each for each in names if each.startswith(f"{name}.")]
+            if members and not isinstance(value, dict):
+                raise UserError(f"{name}={text}: {name} is a group, so set what is in it, as {members[0]}=")
+            OmegaConf.update(config, name, literal(value))
+        OmegaConf.to_container(config, resolve=True)
+        return config
     except UserError:
         raise
     except Exception as error:  # Hydra and OmegaConf raise many kinds for invalid values
         raise UserError(str(error).partition("Config search path")[0]) from error
+
+
+def unknown_setting(name: str, names: Sequence[str], command: str) -> str:
+    """What to say of a setting that a command does not have, by the names of those that it has."""
+    if RENAMED.get(name) in names:
+        return f"{name}= is {RENAMED[name]}= now"
+    known = [each for each in names if not any(other.startswith(f"{each}.") for other in names)]  # no groups
+    group, _, last = name.rpartition(".")
+    members = {each.rpartition(".")[2]: each for each in known if group and each.rpartition(".")[0] == group}
+    places = members or {each.rpartition(".")[2]: each for each in known}
+    nearest = difflib.get_close_matches(name, known, n=1) if not members else []
+    nearest = nearest or [places[each] for each in difflib.get_close_matches(last, places, n=1)]
+    if nearest:
+        return f"there is no setting '{name}': did you mean {nearest[0]}?"
+    if members:
+        return f"there is no setting '{name}': {group} has {', '.join(members)}"
+    return f"there is no setting '{name}', as `{command} --help` shows"
 
 
 def default_choices(command: str) -> dict[str, str | None]:
@@ -216,5 +302,5 @@ def main() -> None:
         print("\nallaprima COMMAND --help lists the command's settings")
         return
     if sys.argv[1] not in COMMANDS:
-        fail(f"there is no command '{sys.argv[1]}': take one of {', '.join(COMMANDS)}")
+        fail(f"there is no command '{sys.argv[1]}': {choice_advice(sys.argv[1], COMMANDS)}")
     run(sys.argv[1], sys.argv[2:])

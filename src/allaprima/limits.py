@@ -1,9 +1,11 @@
 """Types of settings with their limits, which pydantic checks where a user gives a value."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+from allaprima.errors import choice_advice
 
 SMALLEST_SIDE = 32  # pixels, below which the loss network's deep layers have nothing left
 
@@ -13,7 +15,7 @@ def one_of(table: Collection[str]) -> AfterValidator:
 
     def check(name: str) -> str:
         if name not in table:
-            raise ValueError(f"take one of {', '.join(table)}")
+            raise ValueError(choice_advice(name, table))
         return name
 
     return AfterValidator(check)
@@ -28,6 +30,18 @@ def at_most(limit: float, reason: str) -> AfterValidator:
         return number
 
     return AfterValidator(check)
+
+
+def number_or(other: str, most: float, is_other: Callable[[str], bool] = bool) -> BeforeValidator:
+    """A number from 0 to `most`, null, or a text for which `is_other` holds, called `other` where one is advised."""
+
+    def check(value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (value is None or (number and 0 <= value <= most) or (isinstance(value, str) and is_other(value))):
+            raise ValueError(f"give a number from 0 to {most}, or {other}")
+        return value
+
+    return BeforeValidator(check)
 
 
 def increasing(sides: list[int]) -> list[int]:

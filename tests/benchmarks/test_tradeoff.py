@@ -10,7 +10,7 @@ from allaprima.networks.settings import NetworkSettings
 from ..conftest import COFFEE
 
 
-def test_tradeoff_benchmark(run_script, refused, tmp_path):
+def test_tradeoff_benchmark(in_this_process, run_script, refused, tmp_path):
     pytest.importorskip("nncf")
     built = {"name": "realtime", "width": 8, "blocks": 1}
     metadata = dataclasses.replace(load_network("udnie")[1], network=NetworkSettings(**built))

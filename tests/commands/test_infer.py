@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from allaprima.commands.infer import two_digits
 from allaprima.errors import UserError
 from allaprima.inference import engines
 from allaprima.inference import stylizer as stylizers
@@ -185,6 +186,10 @@ def test_errors_in_one_line(refused, photo_path, tmp_path):
     refused(["infer.py", "style=mona_lisa"], "mona_lisa", "kandinsky")
     refused(["infer.py", f"input={photo_path}", f"output={photo_path}"], "overwritten")
     refused(["infer.py", f"input={photo_path}", "strength=much"], "strength")
+    for boldness in ("2", "true", ""):
+        refused(["infer.py", f"boldness={boldness}"], f"boldness={boldness}: give a number from 0 to 1.5")
+    refused(["infer.py", "boldness=0"], "one boldness: leave out boldness=")
+    refused(["infer.py", "style={kandinsky: 1, mona_lisa: 1}"], "10 paintings: give style=", "udnie")
 
 
 def test_unusual_file_names(tmp_path, photo_path):
@@ -218,6 +223,45 @@ def test_unwritable_output(tmp_path, photo_path, monkeypatch):
         paint(f"input=[{photo_path},{tmp_path / 'other.png'}]", f"output={tmp_path / 'file'}")
 
 
+def test_unwritable_output_of_one_picture(tmp_path, photo_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(Stylizer, "paint", lambda *_, **__: pytest.fail("painted"))
+    with pytest.raises(UserError, match=r"cannot write in .*file"):
+        paint(f"input={photo_path}", f"output={tmp_path / 'file' / 'a.jpg'}")
+    (tmp_path / "out" / "photo_kandinsky.png").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"photo_kandinsky\.png: there is a folder of that name"):
+        paint(f"input={photo_path}", f"output={tmp_path / 'out'}")
+    Image.new("RGB", (17_000, 2)).save(tmp_path / "long.png")
+    with pytest.raises(UserError, match="cannot be written as WEBP, which has 16383 pixels a side at most"):
+        paint(f"input={tmp_path / 'long.png'}", f"output={tmp_path / 'new'}", "suffix=.webp")
+    assert not (tmp_path / "new").exists()
+
+
+def test_replaced_results_are_said(tmp_path, photo_path, capsys):
+    there = [f"input={photo_path}", f"output={tmp_path / 'out'}", "size=32", "engine=torch"]
+    paint(*there, "strength=0.7")
+    assert "an older one is replaced" not in capsys.readouterr().out
+    paint(*there, "brush=2")
+    assert "photo_kandinsky.png (an older one is replaced), in" in capsys.readouterr().out
+    paint(*there, "json=true")
+    assert json.loads(capsys.readouterr().out)[0]["replaced"]
+
+
+def test_folders_as_people_have_them(tmp_path, photo_path, capsys):
+    album = tmp_path / "album"
+    (album / "@eaDir").mkdir(parents=True)
+    photo = Image.open(photo_path).convert("RGB")
+    photo.save(album / "a_rubbish.jpg", exif=b"Exif\0\0" + b"garbage " * 9)
+    photo.save(album / "b.avif")
+    photo.save(album / "c.jfif", "JPEG")
+    photo.save(album / "@eaDir" / "c.jfif.jpg")
+    (album / "._c.jfif").write_bytes(b"Mac OS X")
+    (album / "notes.txt").touch()
+    files = paint(f"input={album}", f"output={tmp_path / 'out'}", "size=32", "engine=torch")
+    assert [path.name for path in files] == ["a_rubbish_kandinsky.jpg", "b_kandinsky.png", "c_kandinsky.jpg"]
+    assert "1 file of other kinds left alone (.txt)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
 def test_out_of_memory(tmp_path, photo_path, monkeypatch, capsys, error):
     large = tmp_path / "large.png"
@@ -236,3 +280,15 @@ def test_out_of_memory(tmp_path, photo_path, monkeypatch, capsys, error):
         paint(f"input=[{large},{photo_path}]", f"output={tmp_path / 'out'}")
     assert "too large for the memory: give a smaller size=" in capsys.readouterr().err
     assert (tmp_path / "out" / "photo_kandinsky.png").exists()
+
+
+@pytest.mark.parametrize(("number", "words"), [(131.7, "130"), (0.0123, "0.012"), (5, "5"), (1e-7, "0.0000001")])
+def test_numbers_have_no_exponents(number, words):
+    assert two_digits(number) == words
+
+
+def test_blends_have_a_name(tmp_path, photo_path):
+    (painted,) = paint(
+        "style.shares={udnie: 1, great_wave: 3}", "size=32", f"input={photo_path}", f"output={tmp_path}/out"
+    )
+    assert painted.stem == f"{photo_path.stem}_udnie_great_wave"

@@ -128,3 +128,47 @@ def test_reconstruction_without_painting(optimize_photo, tmp_path, caffe):
     with pytest.raises(UserError, match=r"style\.image=PATH"):
         optimize_photo(weights)
     assert optimize_photo(weights, "style_weight=0", "init=noise").exists()
+
+
+def test_unwritable_output_is_noticed_first(optimize_photo, tmp_path, monkeypatch):
+    monkeypatch.setattr("allaprima.commands.optimize.optimize_scales", lambda *_: pytest.fail("optimized"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write in .*file"):
+        optimize_photo(f"output={tmp_path / 'file'}")
+    (tmp_path / "out" / "photo_kandinsky.png").mkdir(parents=True)
+    with pytest.raises(UserError, match="there is a folder of that name"):
+        optimize_photo()
+
+
+def test_panoramas(optimize_photo, tmp_path, monkeypatch, capsys):
+    """At as many pixels as a photograph four times as long as high has, and written at its own size."""
+    Image.effect_noise((1600, 100), 80).convert("RGB").save(tmp_path / "panorama.jpg")
+    shapes = set()
+    forward = PerceptualLoss.forward
+
+    def noted(self, picture, content):
+        shapes.add(tuple(picture.shape[-2:]))
+        return forward(self, picture, content)
+
+    monkeypatch.setattr(PerceptualLoss, "forward", noted)
+    written = optimize_photo(f"content={tmp_path / 'panorama.jpg'}", "scales=[64]", "iterations=1")
+    assert shapes == {(32, 512)} and Image.open(written).size == (1600, 100)
+    told = "panorama.jpg is 16 times as long as high: it is optimized at 512 x 32 pixels"
+    assert told in capsys.readouterr().out
+    with pytest.raises(UserError, match="16 times as long as high, too narrow"):
+        optimize_photo(f"content={tmp_path / 'panorama.jpg'}", "scales=[48]")
+
+
+def test_transparency(optimize_photo, tmp_path, photo_path):
+    """What nobody sees changes nothing."""
+    results = []
+    for color in ((0, 0, 0), (90, 250, 30)):
+        image = Image.open(photo_path).convert("RGBA")
+        alpha = Image.linear_gradient("L").resize(image.size).point(lambda value: 255 * (value > 128))
+        hidden = Image.new("RGBA", image.size, color)
+        hidden.paste(image, mask=alpha)
+        hidden.putalpha(alpha)
+        hidden.save(tmp_path / "cutout.png")
+        results.append(read_picture(optimize_photo(f"content={tmp_path / 'cutout.png'}", "iterations=2")))
+    assert torch.equal(results[0].image, results[1].image) and torch.equal(results[0].alpha, results[1].alpha)
+    assert results[0].alpha.mean() < 0.6

@@ -11,4 +11,6 @@ def test_invalid_settings_are_refused(refused):
         taken.listen()
         refused(["serve.py", f"port={taken.getsockname()[1]}"], "port=")
     refused(["serve.py", "port=0"], "port")
+    for host in ("203.0.113.1", "no such host", "x" * 300, "é" * 70):
+        refused(["serve.py", f"host={host}"], f"host={host}", "give 127.0.0.1")
     refused(["serve.py", "megabytes=1000"], "500")

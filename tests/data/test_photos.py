@@ -92,3 +92,17 @@ def test_unreadable_validation_photographs(photo_folder):
     assert validation_squares([photo_folder / "text.png", photo_folder / "color.jpg"], 16).shape == (1, 3, 16, 16)
     with pytest.raises(UserError, match=r"text\.png"):
         validation_squares([photo_folder / "text.png"], 16)
+
+
+def test_transparent_photographs_are_seen_on_white(tmp_path):
+    Image.new("RGBA", (50, 50), (200, 0, 0, 0)).save(tmp_path / "nothing.png")
+    assert TrainingSamples([tmp_path / "nothing.png"], 0.0, 32, seed=0)[0].photos.min() == 1
+    assert validation_squares([tmp_path / "nothing.png"], 32).min() == 1
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000), (3000, 60)])
+def test_photographs_of_any_shape(tmp_path, size):
+    Image.effect_noise(size, 80).convert("RGB").save(tmp_path / "long.png")
+    samples = TrainingSamples([tmp_path / "long.png"], 0.0, 32, seed=0)
+    assert all(samples[index].photos.shape == (3, 32, 32) for index in range(4))
+    assert validation_squares([tmp_path / "long.png"], 32).shape == (1, 3, 32, 32)

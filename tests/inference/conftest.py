@@ -5,7 +5,7 @@ import torch
 from allaprima.inference.exporters import psnr
 from allaprima.media.bundled import STARTER_VALIDATION, packaged_photos
 from allaprima.media.images import at_short_side, read_picture
-from allaprima.media.video import Video
+from allaprima.media.video import open_video
 from allaprima.networks.files import load_network
 
 SHORT_SIDES = (101, 162, 255)
@@ -31,12 +31,11 @@ def paints_alike(paint, network, photos, decibels):
 
 
 def read_clip(path):
-    """Times in seconds, upright pictures, size and rotation as stored, packets of sound."""
-    video = Video(path)
+    """Times in seconds, upright pictures, packets of the first sound."""
+    video = open_video(path)
     frames = list(video.frames())
-    times = [float(frame.time * video.stream.time_base) for frame in frames]
-    stored = (video.stream.width, video.stream.height, video.rotation)
+    times = [float(frame.time * video.time_base) for frame in frames]
+    video.close()
     with av.open(str(path)) as again:
         sound = [bytes(packet) for packet in again.demux(audio=0) if packet.size] if again.streams.audio else []
-    video.close()
-    return times, [frame.pixels for frame in frames], stored, sound
+    return times, [frame.pixels for frame in frames], sound

@@ -21,7 +21,25 @@ def test_engines_agree(name, kind, kandinsky, odd_photos):
     network = kandinsky
     if kind != "bundled":
         network = networks.build(NetworkSettings(name=kind, width=16, blocks=1, painting_noise=0.1))
-    assert paints_alike(engines.ENGINES[name][0](network), network, odd_photos, 38)
+    assert paints_alike(by_code(name, network), network, odd_photos, 38)
+
+
+def by_code(name, network):
+    """What an engine paints with the code that a network has."""
+    paint, code = engines.ENGINES[name][0](network), network.code().detach()
+    return lambda photo: paint(photo, code)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_codes_are_inputs(name):
+    for package in engines.missing_packages(name):
+        pytest.importorskip(package)
+    network = networks.build(NetworkSettings(name="realtime", width=16, blocks=1))
+    code = torch.randn(network.codes.shape[-1])
+    photo = torch.rand(1, 3, 33, 50)
+    assert (network(photo, code) - network(photo)).abs().mean() > 0.01
+    assert (engines.ENGINES[name][0](network)(photo, code) - network(photo, code)).abs().mean() < 2e-3
 
 
 @pytest.mark.parametrize("name", engines.ENGINES)
@@ -29,7 +47,7 @@ def test_small_pictures(name, kandinsky):
     for package in engines.missing_packages(name):
         pytest.importorskip(package)
     photos = [torch.rand(1, 3, *size) for size in ((1, 1), (7, 5), (1, 40), (16, 16))]
-    assert paints_alike(engines.ENGINES[name][0](kandinsky), kandinsky, photos, 30)
+    assert paints_alike(by_code(name, kandinsky), kandinsky, photos, 30)
 
 
 def test_no_telemetry():

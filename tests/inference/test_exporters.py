@@ -37,8 +37,20 @@ def test_multistyle_export(run_script, odd_photos, tmp_path):
     pytest.importorskip("onnx")
     result = run_script("export.py", "model=base/johnson", "style=udnie", "format=onnx")
     assert result.returncode == 0, result.stderr
-    udnie = Stylizer.load("base/johnson", "udnie", engine="torch").network
+    udnie = Stylizer.load("base/johnson", "udnie", engine="torch")
     assert paints_alike(engines.onnx_session((tmp_path / "exported/johnson.onnx").read_bytes()), udnie, odd_photos, 40)
+
+
+def test_export_with_the_code_as_an_input(run_script, odd_photos, tmp_path):
+    pytest.importorskip("onnx")
+    result = run_script("export.py", "model=base/johnson", "format=onnx", "boldness=input")
+    assert result.returncode == 0, result.stderr
+    codes = json.loads((tmp_path / "exported/johnson_codes.json").read_text())
+    paint = engines.onnx_session((tmp_path / "exported/johnson.onnx").read_bytes())
+    for name in ("udnie", "great_wave"):
+        code = torch.tensor(codes[name][0])
+        stylizer = Stylizer.load("base/johnson", name, engine="torch")
+        assert paints_alike(lambda photo, code=code: paint(photo, code), stylizer, odd_photos[:1], 40)
 
 
 def test_openvino_export(run_script, kandinsky, odd_photos, tmp_path):
@@ -61,7 +73,8 @@ def test_int8_export(run_script, kandinsky, odd_photos, tmp_path):
     assert paints_alike(paint, kandinsky, odd_photos, 38) and not paints_alike(paint, kandinsky, odd_photos, 60)
     weights = (tmp_path / "exported/kandinsky_int8.bin").stat().st_size
     assert weights < 0.6 * (TOP / "models/kandinsky.safetensors").stat().st_size
-    loss = trained_objective(load_network("kandinsky")[1], None)[1]
+    metadata = load_network("kandinsky")[1]
+    loss = trained_objective(metadata, metadata.paintings[0], None)[1]
     with torch.inference_mode():
         int8, float32 = (
             sum(loss(each(photo), loss.content_features(photo)).total for photo in odd_photos)
@@ -78,7 +91,7 @@ def test_inexact_exports_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "mine.v2.safetensors"
     config = compose_config("export", f"model={path}", "format=openvino", f"output={tmp_path}/out")
     with pytest.raises(RuntimeError, match="differs"):
-        exporters.least_psnr(lambda photos: photos * torch.nan, network, [torch.rand(1, 3, 32, 32)])
+        exporters.least_psnr(lambda photos: photos * torch.nan, network, [torch.rand(1, 3, 32, 32)], network.code())
     write_network(path, network, metadata)
     monkeypatch.setattr(exporters, "LEAST_DECIBELS", 1000)
     with pytest.raises(RuntimeError, match="differs"):

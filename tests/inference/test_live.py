@@ -32,7 +32,7 @@ def camera(tmp_path, monkeypatch):
 
 def test_camera_is_recorded(tmp_path, camera):
     (written,) = paint("input=camera:0", f"output={tmp_path / 'painted.mp4'}", "strength=0", "smooth=0")
-    times, pictures, _, _ = read_clip(written)
+    times, pictures, _ = read_clip(written)
     assert 1 <= len(times) <= len(TIMES) and times == sorted(set(times))
     # Frames that come while one is painted are passed over, but for the newest.
     last = read_clip(FileCamera.clip)[1][-1]
@@ -66,7 +66,7 @@ def test_missing_screen(refused, monkeypatch):
 
 def test_missing_camera(refused, tmp_path, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    for output, words in (("painted", "no screen"), ("painted.mp4", "no camera 77"), ("painted.png", ".mp4")):
+    for output, words in (("painted", "no screen"), ("painted.mp4", "no camera 77"), ("painted.jpg", ".mp4")):
         refused(["infer.py", "input=camera:77", f"output={tmp_path / output}"], words)
     refused(["infer.py", "input=[camera:0,photo.jpg]"], "alone")
     refused(["infer.py", "input=camera:0", "style=all"], "one painting")

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from allaprima.inference.stylizer import Stylizer
-from allaprima.media.images import resized, to_image, to_tensor
+from allaprima.media.images import flattened, resized, to_image, to_tensor
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,57 @@ def test_paths_and_arrays(stylizer, photo_path):
     assert floating.dtype == np.float64 and np.abs(floating * 255 - array).max() < 0.51
     transparent = np.concatenate([np.asarray(image), np.full((60, 90, 1), 7, np.uint8)], 2)
     assert (stylizer(transparent)[..., 3] == 7).all()
+
+
+def seen(image):
+    return np.asarray(flattened(image), float)
+
+
+@pytest.mark.parametrize("options", [{}, {"strength": 0.6, "preserve_color": True}, {"size": 30}, {"brush": 2}])
+def test_what_nobody_sees_changes_nothing(stylizer, photo_path, tmp_path, options):
+    image = Image.open(photo_path).convert("RGBA")
+    alpha = Image.radial_gradient("L").resize(image.size).point(lambda value: 255 - min(255, 2 * value))
+    image.putalpha(alpha)
+    other = Image.new("RGBA", image.size, (10, 200, 30))
+    other.paste(image, mask=alpha.point(lambda value: 255 * (value > 0)))
+    other.putalpha(alpha)
+    painted, again = stylizer(image, **options), stylizer(other, **options)
+    assert image.tobytes() != other.tobytes() and painted.tobytes() == again.tobytes()
+    assert painted.getchannel("A").tobytes() == alpha.tobytes()
+    # Seen on white it is what is painted of the picture on white, as dark as its transparency allows.
+    on_white = np.asarray(stylizer(flattened(image), **options), float)
+    opacity = np.asarray(alpha, float)[..., None]
+    assert np.abs(seen(painted) - np.maximum(on_white, 255 - opacity)).max() <= 2
+    image.save(tmp_path / "it.png")
+    assert stylizer(tmp_path / "it.png", **options).tobytes() == painted.tobytes()
+    floating = 255 * stylizer(np.asarray(image, np.float32) / 255, **options)
+    assert (np.abs(floating - np.asarray(painted)) * opacity / 255).max() < 4
+
+
+def test_strength_of_transparent_pictures(stylizer, photo_path):
+    image = Image.open(photo_path).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    assert np.abs(seen(stylizer(image, strength=0)) - seen(image)).max() <= 1
+
+
+def test_transparency_of_arrays(stylizer):
+    with pytest.raises(ValueError, match="values from 128"):
+        stylizer(np.concatenate([np.zeros((8, 8, 3)), np.full((8, 8, 1), 128.0)], 2))
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000), (3, 4)])
+def test_any_shape(stylizer, size):
+    assert stylizer(Image.effect_noise(size, 80).convert("RGB")).size == size
+
+
+def test_narrow_pictures_are_painted_in_tiles(monkeypatch):
+    torch_stylizer = Stylizer.load("kandinsky", engine="torch")
+    whole = []
+    monkeypatch.setattr(torch_stylizer, "_paint", lambda photos, _: whole.append(photos.shape) or photos)
+    torch_stylizer(torch.rand(3, 4, 12_000))
+    assert not whole
+    torch_stylizer(torch.rand(3, 4, 5000))
+    assert whole
 
 
 @pytest.mark.parametrize(

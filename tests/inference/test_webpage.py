@@ -1,17 +1,22 @@
 import base64
+import dataclasses
 import io
 import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from allaprima import networks
 from allaprima.commands import export as exporting
 from allaprima.commands.export import export
 from allaprima.errors import UserError
 from allaprima.inference import webpage
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.style import bundled_style
+from allaprima.networks.files import load_network, write_network
+from allaprima.networks.settings import NetworkSettings
 
 from ..conftest import COFFEE, chromium, compose_config, serve_folder
 
@@ -108,7 +113,7 @@ def test_all_paintings(browser, address, tmp_path):
     assert [button.text for button in chosen] == [str(bundled_style(name).painting) for name in ("kandinsky", "udnie")]
     chosen[-1].click()
     wait_for_status(browser, "60 x 40")
-    assert element(browser, "network").get_attribute("value") == "udnie_realtime"
+    assert element(browser, "painting").get_attribute("value") == "udnie"
     assert np.abs(np.asarray(painted_picture(browser)).astype(float) - np.asarray(first)).mean() > 5
 
 
@@ -147,7 +152,7 @@ def test_camera(browser, address):
     # The last frame is a photograph now, for another painting too.
     wait_for_status(browser, "frames a second")
     last = np.asarray(painted_picture(browser)).astype(float)
-    browser.find_element("css selector", "#network option:last-child").click()
+    browser.find_element("css selector", "#painting option:last-child").click()
     deadline = time.monotonic() + 20
     while np.abs(np.asarray(painted_picture(browser)) - last).mean() < 5:
         assert time.monotonic() < deadline
@@ -209,3 +214,36 @@ def test_wrong_runtime_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="nothing is written"):
         export(compose_config("export", "format=web", f"output={tmp_path / 'out'}"))
     assert not (tmp_path / "out").exists()
+
+
+def test_boldness_of_several_paintings(browser, page, tmp_path):
+    built = NetworkSettings(name="realtime", width=8, blocks=1)
+    network = networks.build(built, ["a", "b"], levels=2)
+    torch.manual_seed(0)
+    network.codes.data += 0.5 * torch.randn_like(network.codes)
+    metadata = load_network("kandinsky_realtime")[1]
+    paintings = [dataclasses.replace(metadata.paintings[0], name=name, title=name) for name in ("a", "b")]
+    path = tmp_path / "both.safetensors"
+    write_network(path, network, dataclasses.replace(metadata, network=built, paintings=paintings))
+    folder = export(compose_config("export", f"model={path}", "format=web", f"output={tmp_path}"))
+    photo = Image.open(COFFEE).resize((120, 80)).convert("RGB")
+    photo.save(tmp_path / "photo.png")
+
+    def shown_as(painting, boldness):
+        expected = Stylizer.load(path, painting, engine="torch")(np.asarray(photo), boldness=boldness)
+        deadline = time.monotonic() + 20
+        while np.abs(np.asarray(painted_picture(browser)).astype(float) - expected).mean() > 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    with serve_folder(folder) as url:
+        browser.get(f"{url}/")
+        wait_for_status(browser, "Ready")
+        element(browser, "file").send_keys(str(tmp_path / "photo.png"))
+        wait_for_status(browser, "120 x 80")
+        shown_as("a", 0.5)
+        slide = "const range = document.getElementById('boldness'); range.value = 150;"
+        browser.execute_script(f"{slide} range.dispatchEvent(new Event('input'))")
+        shown_as("a", 1.5)
+        browser.find_element("css selector", "#painting option:last-child").click()
+        shown_as("b", 1.5)

@@ -55,6 +55,13 @@ def test_objective_is_the_weighted_sum(vgg, objective):
     assert same.style.item() == pytest.approx(0, abs=1e-8)
 
 
+def normalized(features):
+    """Feature maps, (1, C, H, W), as instance norm leaves them."""
+    return (features - features.mean((2, 3), keepdim=True)) / (
+        features.var((2, 3), correction=0, keepdim=True) + 1e-5
+    ).sqrt()
+
+
 def test_terms_of_the_papers(vgg):
     photo, pastiche, painting = torch.rand(3, 1, 3, 32, 32)
     style_layers = ["relu1_2", "relu3_3"]
@@ -86,6 +93,12 @@ def test_terms_of_the_papers(vgg):
             sum(square / pair[1].square().sum() for square, pair in zip(distances, grams, strict=True)) / 2,
             variation / pastiche.numel(),
         ),
+        # The same of features that are normalized per channel.
+        "normalized": (
+            (normalized(content[0]) - normalized(content[1])).square().sum() / normalized(content[1]).square().sum(),
+            sum(square / pair[1].square().sum() for square, pair in zip(distances, grams, strict=True)) / 2,
+            variation / pastiche.numel(),
+        ),
     }
     assert expected.keys() == perceptual.OBJECTIVES.keys()
     for objective, terms in expected.items():
@@ -106,5 +119,15 @@ def test_gradient_reaches_the_pastiche_only(vgg):
 
 
 def test_unknown_objective_is_refused(vgg):
-    with pytest.raises(UserError, match="relative, johnson, gatys"):
+    with pytest.raises(UserError, match="relative, normalized, johnson, gatys"):
         make_loss(vgg, torch.rand(1, 3, 32, 32), "perceptual")
+
+
+def test_normalized_content():
+    """2 (1 - r): nothing for another contrast, 2 for what has nothing to do with the photograph, 4 for its negative."""
+    torch.manual_seed(0)
+    features = torch.randn(1, 8, 64, 64)
+    contrasts = torch.rand(1, 8, 1, 1) + 0.5
+    others = (features * contrasts + 3, 0), (torch.randn_like(features), 2), (-features, 4)
+    for other, value in others:
+        assert perceptual.normalized_content(other, features).item() == pytest.approx(value, abs=0.05)

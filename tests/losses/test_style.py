@@ -47,6 +47,20 @@ def test_write_and_load(tmp_path, vgg, caffe):
             assert (found - gram).norm() < 0.01 * gram.norm()
 
 
+def test_pictures_of_one_hand(vgg, caffe, tmp_path):
+    folder = tmp_path / "one_hand"
+    folder.mkdir()
+    for name in ("a", "b"):
+        Image.effect_noise((60, 40), 40 if name == "a" else 90).convert("RGB").save(folder / f"{name}.png")
+    alone = [read_painting(str(folder / f"{name}.png"), vgg, ["relu1_1"], [32]) for name in ("a", "b")]
+    style = read_painting(str(folder), vgg, ["relu1_1"], [32])
+    grams = [each.grams[caffe.identity][32]["relu1_1"] for each in (*alone, style)]
+    assert torch.allclose(grams[2], (grams[0] + grams[1]) / 2, rtol=1e-4)
+    assert style.name == "one_hand" and style.sha256 not in {each.sha256 for each in alone}
+    (folder / "b.png").unlink()
+    assert read_painting(str(folder), vgg, ["relu1_1"], [32]).sha256 != style.sha256
+
+
 def test_reading_size(vgg, caffe, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     image = Image.new("RGB", (60, 40), (200, 30, 60))
@@ -58,6 +72,26 @@ def test_reading_size(vgg, caffe, tmp_path, capsys, monkeypatch):
     assert torch.allclose(style.grams[caffe.identity][20]["relu1_2"], expected, rtol=1e-4, atol=1e-4)
     read_painting("~/plain.png", vgg, ["block1_conv2"], [20, 41])
     assert "only 60 x 40 pixels" in capsys.readouterr().out
+
+
+def test_paintings_are_read_on_white(vgg, caffe, tmp_path, capsys):
+    strokes = Image.effect_noise((60, 40), 80).convert("RGB")
+    alpha = Image.linear_gradient("L").resize((60, 40)).point(lambda value: 255 * (value > 128))
+    flat = Image.composite(strokes, Image.new("RGB", (60, 40), "white"), alpha)
+    strokes.putalpha(alpha)
+    strokes.save(tmp_path / "strokes.png")
+    flat.save(tmp_path / "flat.png")
+    grams = {}
+    for name in ("flat", "strokes"):
+        style = read_painting(str(tmp_path / f"{name}.png"), vgg, ["relu2_1"], [40])
+        grams[name] = style.grams[caffe.identity][40]["relu2_1"]
+        said = "the painting has transparency: it is read on white" in capsys.readouterr().out
+        assert said == (name == "strokes")
+    assert torch.equal(grams["flat"], grams["strokes"])
+    flat.putalpha(255)
+    flat.save(tmp_path / "opaque.png")
+    read_painting(str(tmp_path / "opaque.png"), vgg, ["relu1_1"], [40])
+    assert "transparency" not in capsys.readouterr().out
 
 
 def test_bundled_paintings():

@@ -3,10 +3,25 @@ import io
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from allaprima.errors import FileError
-from allaprima.media.images import Picture, read_picture, write_picture
+from allaprima.media.images import (
+    LONGEST,
+    READ_FORMATS,
+    Picture,
+    at_short_side,
+    check_encodable,
+    encoded_image,
+    flattened,
+    off_white,
+    on_white,
+    open_upright,
+    read_photo,
+    read_picture,
+    to_tensor,
+    write_picture,
+)
 
 from .conftest import gradient
 
@@ -126,3 +141,112 @@ def test_postscript_is_refused(tmp_path, name, monkeypatch):
     (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n")
     with pytest.raises(FileError, match="not a picture"):
         read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".mpo", ".avif"])
+def test_other_kinds(tmp_path, suffix):
+    kind = {".avif": "AVIF", ".mpo": "MPO"}.get(suffix, "JPEG")
+    further = {"save_all": True, "append_images": [RGB.transpose(Image.Transpose.ROTATE_180)]} if kind == "MPO" else {}
+    read = read_picture(save(tmp_path / f"picture{suffix}", RGB, format=kind, **further))
+    assert (read.image - gradient()).abs().mean() < 0.03
+
+
+def test_heic(tmp_path):
+    pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = RGB.transpose(Image.Transpose.ROTATE_90)
+    read = read_picture(save(tmp_path / "photo.heic", turned, format="HEIF", exif=exif.tobytes()))
+    assert read.image.shape == (3, 20, 30) and (read.image - gradient()).abs().mean() < 0.03
+
+
+def test_heic_without_its_package(tmp_path, monkeypatch):
+    monkeypatch.setattr("allaprima.media.images.READ_FORMATS", tuple(set(READ_FORMATS) - {"HEIF"}))
+    content = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+    (tmp_path / "photo.heic").write_bytes(content)
+    for source in (tmp_path / "photo.heic", io.BytesIO(content)):
+        with pytest.raises(FileError, match=r"is HEIC: save it as JPEG, or pip install 'allaprima\[heic\]'"):
+            open_upright(source)
+
+
+def test_text_in_png(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("workflow", "{}" * 1_500_000, zip=True)
+    text.add_itxt("prompt", "é" * 2_000_000, zip=True)
+    text.add_text("plain", "a" * 2_000_000)
+    assert torch.equal(read_picture(save(tmp_path / "text.png", RGB, pnginfo=text)).image, to_tensor(RGB))
+
+
+def test_wide_profiles(tmp_path):
+    """A linear profile is as wrong to overlook as one of a wide gamut, and can be made here."""
+    linear = linear_profile()
+    for name, image in (("rgb.png", RGB), ("rgb.jpg", RGB), ("rgb.avif", RGB), ("rgb.tif", RGB), ("rgb.webp", RGB)):
+        read = read_picture(save(tmp_path / name, image, icc_profile=linear)).image
+        expected = torch.where(gradient() <= 0.0031308, gradient() * 12.92, 1.055 * gradient() ** (1 / 2.4) - 0.055)
+        assert (read - expected).abs().mean() < 0.03, name
+        assert (read - gradient()).abs().mean() > 0.1, name
+
+
+def linear_profile():
+    """The sRGB profile with straight lines for its curves."""
+    content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for number in range(int.from_bytes(content[128:132])):
+        entry = 132 + 12 * number
+        if content[entry : entry + 4] in (b"rTRC", b"gTRC", b"bTRC"):
+            place, size = (int.from_bytes(content[at : at + 4]) for at in (entry + 4, entry + 8))
+            curve = b"curv" + bytes(8)  # of no points, which is a straight line
+            content[place : place + size] = curve + bytes(size - len(curve))
+    return bytes(content)
+
+
+def test_lab(tmp_path):
+    lab = ImageCms.profileToProfile(
+        RGB, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    assert (read_picture(save(tmp_path / "lab.tif", lab)).image - gradient()).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("as_pixels", [lambda pixels: pixels, lambda pixels: (pixels * 255).round().byte()])
+def test_white_ground(as_pixels):
+    alpha = torch.rand(1, 20, 30).where(torch.rand(1, 20, 30) > 0.2, torch.tensor(0.0))
+    image, opacity = as_pixels(gradient()), as_pixels(alpha)
+    seen = on_white(image, opacity)
+    assert seen.dtype == image.dtype and seen.shape == image.shape
+    nothing = (opacity == 0).expand(3, -1, -1)
+    assert (seen[nothing] == as_pixels(torch.ones(1))).all()
+    assert torch.equal(on_white(image.where(~nothing, 0), opacity), seen)
+    again = on_white(off_white(seen, opacity), opacity)
+    assert (again.double() - seen.double()).abs().max() <= (1 if image.dtype == torch.uint8 else 1e-5)
+
+
+def test_pillow_and_tensors_see_the_same():
+    picture = RGB.copy()
+    picture.putalpha(Image.linear_gradient("L").resize(RGB.size))
+    pixels = to_tensor(picture)
+    assert (to_tensor(flattened(picture)) - on_white(pixels[:3], pixels[3:])).abs().max() < 0.005
+    assert flattened(RGB) is RGB
+
+
+def test_photographs_are_seen_on_white(tmp_path):
+    hidden = RGB.copy()
+    hidden.putalpha(0)
+    assert read_photo(save(tmp_path / "hidden.png", hidden)).min() == 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 4000), (4000, 20), (300, 400), (100, 420)])
+def test_pixels_are_limited(height, width):
+    image = torch.rand(1, 3, height, width)
+    for short in (10, 50, 1000):
+        worked = at_short_side(image, short, LONGEST)
+        assert worked.shape[-2] * worked.shape[-1] <= 1.1 * LONGEST * short**2
+        assert min(worked.shape[-2:]) == min(short, height, width) or max(height, width) > LONGEST * min(height, width)
+    assert min(at_short_side(image, 10).shape[-2:]) == 10
+
+
+def test_formats_without_room():
+    check_encodable((70_000, 2), ".png")
+    for size, suffix in (((70_000, 2), ".jpg"), ((2, 70_000), ".JPG"), ((17_000, 2), ".webp")):
+        with pytest.raises(FileError, match="pixels a side at most: choose PNG"):
+            check_encodable(size, suffix)
+    with pytest.raises(FileError, match="pixels a side at most"):
+        encoded_image(Image.new("RGB", (17_000, 1)), ".webp")

@@ -43,7 +43,8 @@ def serving(folder):
         port = free.getsockname()[1]
     command = [sys.executable, "-c", SERVE, f"port={port}", "megabytes=1"]
     environment = os.environ | {"TMPDIR": str(folder)}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    with folder.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=log)
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:
@@ -85,6 +86,24 @@ def test_painting(client):
     assert "600 by 400 pixels" in note
 
 
+@pytest.mark.parametrize("name", ["cutout.png", "photo.avif", "photo.jfif", "turned.jpg"])
+def test_pictures_of_every_kind(client, tmp_path, name):
+    """The page paints the files that the library does, and shows what it gives."""
+    image = Image.open(COFFEE).convert("RGB").resize((150, 100))
+    exif = Image.Exif()
+    if name == "cutout.png":
+        image.putalpha(Image.radial_gradient("L").resize(image.size))
+    if name == "turned.jpg":
+        exif[0x0112] = 6
+    image.save(tmp_path / name, {"jfif": "JPEG"}.get(name[-4:]), exif=exif)
+    (before, after), _ = client.predict(handle_file(tmp_path / name), *CHOICES, api_name="/paint")
+    shown, painted = Image.open(before), Image.open(after)
+    expected = Stylizer.load("kandinsky")(tmp_path / name, size=1024)
+    assert shown.mode == painted.mode == expected.mode and shown.size == painted.size == expected.size
+    assert np.abs(np.asarray(painted, float) - np.asarray(expected, float)).mean() < 3
+    assert name != "cutout.png" or shown.getchannel("A").tobytes() == painted.getchannel("A").tobytes()
+
+
 def test_invalid_files_are_refused(client, tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "endless.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n")
@@ -96,15 +115,60 @@ def test_invalid_files_are_refused(client, tmp_path):
         paint_on_page(client, tmp_path / "large.png")
 
 
-def test_other_files_are_not_read(served):
-    file = {"path": str(COFFEE), "meta": {"_type": "gradio.FileData"}}  # the client would upload it
-    call = f"{served[0]}/gradio_api/call/paint"
+def posted(address, function, data):
+    """The answer to a request that no client of Gradio's would send."""
+    call = f"{address}/gradio_api/call/{function}"
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(call, json.dumps({"data": [file, *CHOICES]}).encode(), headers)
+    request = urllib.request.Request(call, json.dumps({"data": data}).encode(), headers)
     with urllib.request.urlopen(request) as answer:
         event = json.load(answer)["event_id"]
     with urllib.request.urlopen(f"{call}/{event}") as answer:
-        assert answer.read().startswith(b"event: error")
+        return answer.read().decode()
+
+
+def test_other_files_are_not_read(served):
+    file = {"path": str(COFFEE), "meta": {"_type": "gradio.FileData"}}  # the client would upload it
+    assert posted(served[0], "paint", [file, *CHOICES]).startswith("event: error")
+
+
+@pytest.mark.parametrize(
+    ("function", "data"),
+    [
+        ("paint", [None, *CHOICES]),
+        ("paint", ["a picture", *CHOICES]),
+        ("paint", [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, *CHOICES]),
+        ("paint", [None, "nobody", 1, 1.0, False]),
+        ("paint", [None, None, 1, 1.0, False]),
+        ("paint", [None, ["kandinsky"], 1, 1.0, False]),
+        ("paint", [None, "kandinsky", None, 1.0, False]),
+        ("paint", [None, "kandinsky", 1, "strong", False]),
+        ("paint", [None, "kandinsky", 1, float("nan"), False]),
+        ("paint", [None, "kandinsky", 1, 7, False]),
+        ("paint", [1]),
+        ("paint_live", ["data:image/png;base64,x", "kandinsky", 1.0]),
+        ("train", [None, 1]),
+        ("train", [None, 1e9]),
+    ],
+)
+def test_mistakes_of_visitors(served, function, data):
+    """A sentence without Python's words on the page, one line in the log."""
+    log = served[1].with_suffix(".log")
+    before = log.stat().st_size
+    answer = posted(served[0], function, data)
+    message = json.loads(answer.partition("data: ")[2].splitlines()[0])["error"]
+    assert answer.startswith("event: error")
+    assert message in ("First give a picture.", "This page cannot make sense of that. Reload it and try again.")
+    told = wait_for(lambda: log.read_bytes()[before:].decode())
+    assert told.startswith("refused: ") and told.count("\n") == 1
+
+
+def test_requests_that_no_browser_sends(served):
+    log = served[1].with_suffix(".log")
+    before = log.stat().st_size
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        posted(served[0], "no_such_function", [])
+    told = wait_for(lambda: log.read_bytes()[before:].decode())
+    assert "refused: " in told and told.count("\n") == 1
 
 
 def test_fifty_visitors(client, tmp_path):

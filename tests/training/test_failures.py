@@ -2,14 +2,18 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from allaprima.commands.train import train
+from allaprima.data.module import passing_failure
 from allaprima.errors import UserError
 
 from ..conftest import COFFEE, SMALL, TOP, train_config
@@ -52,10 +56,10 @@ def test_vanishing_photographs(tmp_path):
     assert list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt"))
 
 
-@pytest.mark.parametrize("broken", [1, 90])
+@pytest.mark.parametrize("broken", [1, 18])
 def test_broken_photographs_are_counted(tmp_path, capsys, broken):
-    """Of a hundred; what all of them being broken gives is in data/test_module.py."""
-    for number in range(100):
+    """Of twenty; what all of them being broken gives is in data/test_module.py."""
+    for number in range(20):
         photo = tmp_path / "photos" / f"{number}.png"
         photo.parent.mkdir(exist_ok=True)
         Image.new("RGB", (70, 70), (number, 99, 0)).save(photo)
@@ -69,7 +73,7 @@ def test_broken_photographs_are_counted(tmp_path, capsys, broken):
         "data.workers=0",
         "data.batch_size=1",
     )
-    steps = 100 if broken == 1 else 3  # every photograph once; or some
+    steps = 20 if broken == 1 else 3  # every photograph once; or some
     path = train(train_config(*small, f"trainer.max_steps={steps}", f"trainer.val_every={steps}"))
     counted = re.search(r"(\d+) times a photograph could not be read", capsys.readouterr().out)
     assert path.exists() and (int(counted[1]) == 1 if broken == 1 else int(counted[1]) > 5)
@@ -89,6 +93,21 @@ run("train")
     environment = os.environ | {"TMPDIR": str(folder)}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
     assert ended.returncode == 2 and "timed out after 3 seconds; data.workers=0" in ended.stderr.splitlines()[-1]
+
+
+def little_room(_):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # which holds for shared memory, too
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def test_small_shared_memory():
+    """As in a container that has 64 MB of it."""
+    photos = DataLoader(torch.zeros(4, 3, 64, 64), num_workers=1, worker_init_fn=little_room)
+    with pytest.raises(RuntimeError) as caught:
+        list(photos)
+    assert "no room in the memory that processes share" in passing_failure(caught.value)
+    assert "torch_" not in passing_failure(caught.value)
+    assert passing_failure(RuntimeError("shapes differ")) is None and passing_failure(ValueError("DataLoader")) is None
 
 
 def test_divergence(tmp_path):

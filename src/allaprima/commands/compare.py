@@ -1,6 +1,7 @@
 """The comparison that every trained network must face, as one command: a page, a sheet, and a number of iterations."""
 
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Sequence
@@ -17,8 +18,10 @@ from allaprima.data.photos import readable
 from allaprima.errors import UserError
 from allaprima.evaluation.comparison import (
     DELTAS_AFTER,
+    Painter,
     PhotoComparison,
     by_size,
+    calm_to_bold,
     compare_on_photo,
     delta_pictures,
     gram_matrices,
@@ -31,8 +34,10 @@ from allaprima.hardware import keep_freed_memory
 from allaprima.inference.stylizer import Stylizer
 from allaprima.limits import PositiveInt, Seed, Sides, Text, unique
 from allaprima.losses.perceptual import PerceptualLoss
+from allaprima.media.files import check_writable
 from allaprima.media.inputs import held_out_photos
 from allaprima.media.painting import Painting
+from allaprima.networks.base import BOLDEST, BOLDNESS
 from allaprima.networks.files import network_path, write_network
 from allaprima.optimization.image import Iteration
 
@@ -50,6 +55,7 @@ class CompareSettings(NetworkChoice):
     iterations: PositiveInt
     output: Text
     record: bool
+    boldness: Annotated[float, Field(ge=0, le=BOLDEST)] | None
 
 
 def compare(config: DictConfig) -> Path:
@@ -58,19 +64,31 @@ def compare(config: DictConfig) -> Path:
     keep_freed_memory()
     path = settings.network_file()
     folder = Path(settings.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / f"{path.stem}.html"
+    check_writable(page)
     if settings.record and not os.access(path.parent, os.W_OK):
         raise UserError(f"{path.parent} cannot be written to: leave out record=true")
-    network = Stylizer.load(path, device="cpu")  # as the optimizer
-    networks = {path.stem: network} | load_rivals(settings.rivals, path.stem, network.metadata.style)
+    network = Stylizer.load(path, settings.style.name, device="cpu")  # as the optimizer
+    if settings.record and len(network.metadata.paintings) > 1:
+        raise UserError(f"{path} has several paintings: leave out record=true")
+    if settings.boldness is not None and network.network.levels == 1:
+        raise UserError(f"the network of {network.metadata.title} has one boldness: leave out boldness=")
+    networks = {path.stem: network} | load_rivals(settings.rivals, path.stem, network.painting)
     photos = list(readable(held_out_photos(settings.photos, folder)))
-    style, loss = trained_objective(network.metadata, settings.style.image)
+    boldness = BOLDNESS if settings.boldness is None else settings.boldness
+    style, loss = trained_objective(network.metadata, network.painting, settings.style.image, boldness)
     shown = [number for number in SHOWN if number < settings.iterations] + [settings.iterations]
-    comparisons, deltas = compare_all(settings, photos, networks, loss, shown)
+    painters = {
+        name: functools.partial(each, boldness=settings.boldness if each.network.levels > 1 else None)
+        for name, each in networks.items()
+    }
+    comparisons, deltas = compare_all(settings, photos, painters, loss, shown)
     print_numbers(settings, comparisons)
     grams = gram_matrices(comparisons[0], loss)
-    report = Report(style, network.metadata, network.engine, comparisons, shown, deltas, grams)
-    page = folder / f"{path.stem}.html"
+    bold = calm_to_bold(network, comparisons[0].photo)
+    report = Report(
+        style, network.metadata, network.engine, loss.content_weight, comparisons, shown, deltas, bold, grams
+    )
     report.write(page)
     report.write_sheet(page.with_suffix(".png"))
     print(f"the page is {page}, the sheet {page.with_suffix('.png')}")
@@ -84,7 +102,7 @@ def compare(config: DictConfig) -> Path:
 
 
 def compare_all(
-    settings: CompareSettings, photos: list[Path], networks: dict[str, Stylizer], loss: PerceptualLoss, shown: list[int]
+    settings: CompareSettings, photos: list[Path], painters: dict[str, Painter], loss: PerceptualLoss, shown: list[int]
 ) -> tuple[list[PhotoComparison], dict[str, torch.Tensor]]:
     """Every photograph at every size, and the pictures of `delta_pictures`; interrupted, those that were finished."""
     comparisons: list[PhotoComparison] = []
@@ -102,8 +120,8 @@ def compare_all(
                 noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(settings.seed))
                 starts = {start: noise if start == "noise" else None for start in settings.starts}
                 budget = settings.iterations, shown, advance
-                comparisons.append(compare_on_photo(photo, size, networks, loss, starts, *budget))
-                first_network = next(iter(networks))
+                comparisons.append(compare_on_photo(photo, size, painters, loss, starts, *budget))
+                first_network = next(iter(painters))
                 deltas = deltas or delta_pictures(comparisons[0], first_network, loss, settings.iterations, advance)
         except KeyboardInterrupt:
             if not deltas:
@@ -127,8 +145,8 @@ def load_rivals(paths: list[str], name: str, painting: Painting) -> dict[str, St
     found: dict[str, Stylizer] = {}
     for path in map(network_path, paths):
         taken = path.stem in {name, *found}
-        rival = found[str(path) if taken else path.stem] = Stylizer.load(path, device="cpu")
-        trained = rival.metadata.style
+        rival = found[str(path) if taken else path.stem] = Stylizer.load(path, painting.name, device="cpu")
+        trained = rival.painting
         if not trained.same_as(painting):
             raise UserError(f"{path} was trained on {trained.title}, not on {painting.title}")
     return found

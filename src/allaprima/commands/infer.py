@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 from omegaconf import DictConfig
 from pydantic import BeforeValidator, Field
 from tqdm import tqdm
@@ -21,15 +22,17 @@ from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import MANY, engine_for, faster_note
 from allaprima.inference.live import paint_camera
+from allaprima.inference.places import Places
 from allaprima.inference.stylizer import BRUSHES, Stylizer
-from allaprima.limits import AnyText, PositiveInt, Text, UnitInterval
+from allaprima.limits import AnyText, PositiveInt, Text, UnitInterval, number_or
 from allaprima.losses.style import ALL, chosen_styles
 from allaprima.media.camera import camera_number
 from allaprima.media.files import LARGEST_PICTURE, check_writable, write_atomically
-from allaprima.media.images import encoded_image, open_upright, read_photo, write_image
+from allaprima.media.images import check_encodable, encoded_image, open_upright, read_photo, write_image
 from allaprima.media.inputs import STANDARD, find_inputs
 from allaprima.media.outputs import place_outputs, place_sheets, recorded_file
 from allaprima.media.video import is_video
+from allaprima.networks.base import BOLDEST
 
 SHEET_SIDE = 320  # pixels
 COLUMNS = 4  # of a sheet
@@ -43,6 +46,10 @@ class InferSettings(NetworkChoice):
     suffix: Text | None
     strength: UnitInterval
     preserve_color: bool
+    boldness: Annotated[float | str | None, number_or("a picture of it", BOLDEST)]
+    mask: Text | None
+    faces: Literal["calm"] | None
+    blend: Literal["even", "across", "down"]
     size: PositiveInt | None
     brush: Annotated[float, Field(ge=BRUSHES[0], le=BRUSHES[1])]
     smooth: Annotated[float, Field(ge=0, le=0.95)]
@@ -53,7 +60,11 @@ class InferSettings(NetworkChoice):
 
     def options(self) -> dict[str, Any]:
         """Of the stylizer's `paint`."""
-        return self.model_dump(include={"strength", "preserve_color", "size", "brush"})
+        return self.model_dump(include={"strength", "preserve_color", "size", "brush", "blend"})
+
+    def places(self, source: Path) -> Places:
+        """Of the stylizer's `paint`, what is by place and by frame."""
+        return Places(source, {"boldness": self.boldness, "mask": self.mask}, self.faces)
 
     def quiet(self) -> bool:
         """Whether standard output belongs to a program that reads it."""
@@ -69,6 +80,7 @@ class Result(NamedTuple):
     engine: str
     pixels: int  # of a video in all frames
     seconds: float
+    replaced: bool  # whether there was a file of that name
 
 
 def paint_files(config: DictConfig) -> list[Path]:
@@ -86,7 +98,7 @@ def paint_files(config: DictConfig) -> list[Path]:
     failures: list[Path] = []
     for name in chosen_styles(settings.style.name):
         stylizer = load_stylizer(settings, name, pictures)
-        outputs = place_outputs(inputs, settings.output, stylizer.metadata.style.name, settings.suffix)
+        outputs = place_outputs(inputs, settings.output, stylizer.painting.name, settings.suffix)
         if every_style and (outputs[0] == Path(settings.output) or inputs[0][0] == STANDARD):
             raise UserError("style=all gives many pictures: name a file or a folder to paint, and a folder for output=")
         places = place_sheets(inputs, outputs) if every_style else {}
@@ -106,15 +118,18 @@ def load_stylizer(settings: InferSettings, style: str, pictures: int) -> Stylize
     engine = settings.engine
     if engine == "auto" and chosen_device(settings.device) == "cpu":
         engine = engine_for(pictures)
-    return Stylizer.load(settings.network_file(style, settings.fast), style, engine, settings.device)
+    file = settings.network_file(style, settings.fast)
+    return Stylizer.load(file, settings.style.shares or style, engine, settings.device)
 
 
 def paint_live(settings: InferSettings, camera: int) -> list[Path]:
     """Paint a camera; the file that it was recorded to, if any."""
     output = recorded_file(settings.output)
     stylizer = load_stylizer(settings, settings.style.name, MANY)
-    frames = paint_camera(stylizer, camera, output, settings.smooth, **settings.options())
-    print(f"{frames} frames of camera {camera} as {stylizer.metadata.style}" + (f": {output}" if output else ""))
+    frames = paint_camera(
+        stylizer, camera, output, settings.smooth, settings.places(Path(f"camera {camera}")), **settings.options()
+    )
+    print(f"{frames} frames of camera {camera} as {stylizer.painting}" + (f": {output}" if output else ""))
     return [output] if output else []
 
 
@@ -122,9 +137,8 @@ def paint_all(
     stylizer: Stylizer, inputs: Sequence[Path], outputs: Sequence[Path], settings: InferSettings
 ) -> tuple[list[Result], list[Path]]:
     """Paint each input to its output; what was painted, and inputs that could not be, but for the only one."""
-    if len(inputs) > 1:
-        for folder in {output.parent for output in outputs}:
-            check_writable(folder)  # before an hour of painting, not after it
+    for output in {output.parent: output for output in outputs if output != STANDARD}.values():
+        check_writable(output)  # before an hour of painting, not after it
     results: list[Result] = []
     failures: list[Path] = []
     for source, output in zip(tqdm(inputs, unit="file", disable=len(inputs) == 1), outputs, strict=True):
@@ -153,9 +167,11 @@ def enough_memory(source: Path) -> Iterator[None]:
 def paint_file(stylizer: Stylizer, source: Path, output: Path, settings: InferSettings) -> Result:
     """Paint a picture or a video, and say so. Raises FileError if it cannot be read or written."""
     started = time.monotonic()
-    painting = stylizer.metadata.style
+    painting = stylizer.painting
+    places = settings.places(source)
+    replaced = output.exists()
     if is_video(source):
-        pixels, engine = paint_clip(stylizer, source, output, settings.smooth, **settings.options())
+        pixels, engine = paint_clip(stylizer, source, output, settings.smooth, places, **settings.options())
     else:
         if source == STANDARD:
             content = sys.stdin.buffer.read(LARGEST_PICTURE + 1)
@@ -164,17 +180,25 @@ def paint_file(stylizer: Stylizer, source: Path, output: Path, settings: InferSe
             image = open_upright(io.BytesIO(content), name="standard input")
         else:
             image = open_upright(source)
-        painted, engine = stylizer.paint(image, **settings.options())
+        suffix = (settings.suffix or ".png") if output == STANDARD else output.suffix
+        check_encodable(image.size, suffix)
+        painted, engine = stylizer.paint(image, **settings.options(), **places())
         pixels = painted.width * painted.height
         if output == STANDARD:
-            sys.stdout.buffer.write(encoded_image(painted, settings.suffix or ".png"))
+            sys.stdout.buffer.write(encoded_image(painted, suffix))
         else:
             write_image(output, painted)
     seconds = time.monotonic() - started
     if not settings.quiet():
-        speed = f"in {seconds:.2g} s, {pixels / seconds / 1e6:.2g} megapixels a second"
-        tqdm.write(f"{source.name} as {painting}: {output}, {speed}", file=sys.stdout)
-    return Result(str(source), str(output), painting.name, engine, pixels, round(seconds, 3))
+        speed = f"in {two_digits(seconds)} s, {two_digits(pixels / seconds / 1e6)} megapixels a second"
+        older = " (an older one is replaced)" if replaced else ""
+        tqdm.write(f"{source.name} as {painting}: {output}{older}, {speed}", file=sys.stdout)
+    return Result(str(source), str(output), painting.name, engine, pixels, round(seconds, 3), replaced)
+
+
+def two_digits(number: float) -> str:
+    """A number with two digits that count, and never with an exponent."""
+    return np.format_float_positional(number, precision=2, unique=False, fractional=False, trim="-")
 
 
 def write_sheets(results: Sequence[Result], places: Mapping[str, Path]) -> list[Path]:

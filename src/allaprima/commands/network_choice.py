@@ -7,7 +7,7 @@ from allaprima.errors import UserError
 from allaprima.limits import Text
 from allaprima.losses.objective import StyleSettings
 from allaprima.losses.style import ALL
-from allaprima.networks.files import network_name, network_path
+from allaprima.networks.files import GALLERY, network_name, network_path
 
 
 class NetworkChoice(Settings):
@@ -20,6 +20,8 @@ class NetworkChoice(Settings):
         """The file that `model` names, or else `style`; with `fast` a bundled network made for speed."""
         if self.model and (fast or self.style.name == ALL):
             raise UserError("fast=true and style=all choose among the bundled networks: leave out model=")
+        if self.style.shares and not self.model:
+            return network_path(GALLERY)
         if self.style.image and not self.model:
             raise UserError("style.image= is for training: allaprima train style.image=PICTURE, then give model=")
         return network_path(self.model or network_name(style or self.style.name, fast))

@@ -1,6 +1,7 @@
 """Painting one photograph with the optimizer: scales from coarse to fine, the picture so far, an animation of them."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -18,8 +19,10 @@ from allaprima.losses.objective import LossSettings, StyleSettings
 from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.style import picture_name
 from allaprima.media.bundled import STARTER_VALIDATION, bundled_file, packaged_photos
-from allaprima.media.images import at_short_side, read_picture
+from allaprima.media.files import check_writable
+from allaprima.media.images import LONGEST, at_short_side, check_encodable, read_picture, short_side_size
 from allaprima.media.outputs import place_outputs
+from allaprima.networks.base import BOLDNESS
 from allaprima.networks.files import load_network
 from allaprima.optimization.image import METHODS, Iteration
 from allaprima.optimization.multiscale import coarse_to_fine, first_picture, load_scale_objectives
@@ -59,9 +62,7 @@ def optimize_file(config: DictConfig) -> Path:
     photo_path = Path(settings.content) if settings.content else packaged_photos(STARTER_VALIDATION)[0]
     photo = read_picture(photo_path)
     height, width = photo.image.shape[-2:]
-    if min(height, width) < SMALLEST_SIDE:
-        size = f"{width} x {height} pixels"
-        raise UserError(f"{photo_path} is {size}: give a photograph of {SMALLEST_SIDE} or more a side")
+    check_content(photo_path, (height, width), settings.scales)
     name = picture_name(settings.style.image) if settings.style.image else settings.style.name
     (output,) = place_outputs([(photo_path, Path(photo_path.name))], settings.output, name, None)
     recorder = ProgressRecorder(output, settings.show_every)
@@ -70,15 +71,36 @@ def optimize_file(config: DictConfig) -> Path:
     inputs = {Path(path).resolve() for path in (photo_path, settings.style.image, settings.init) if path}
     if inputs & {output.resolve(), recorder.animation.resolve()}:
         raise UserError(f"{output} or {recorder.animation.name} beside it is one of the inputs: choose another output=")
-    start = first_picture(settings.init, at_short_side(photo.image[None], settings.scales[0]))
+    check_encodable((width, height), output.suffix)
+    for file in (output, recorder.animation):
+        check_writable(file)
+    older = " (an older one is replaced)" if output.exists() else ""
+    content = photo.on_white()[None]
+    start = first_picture(settings.init, at_short_side(content, settings.scales[0], LONGEST))
     losses = load_scale_objectives(weighted_loss(settings), settings.style, settings.scales)
-    failure = optimize_scales(settings, losses, photo.image[None], start, recorder)
+    failure = optimize_scales(settings, losses, content, start, recorder)
     if recorder.last:
         recorder.finish(photo)
-        print(f"{photo_path.name} as {name}: {output}, the way there: {recorder.animation}")
+        print(f"{photo_path.name} as {name}: {output}{older}, the way there: {recorder.animation}")
     if failure:
         raise failure
     return output
+
+
+def check_content(path: Path, size: tuple[int, int], scales: Sequence[int]) -> None:
+    """Raises UserError for a photograph, (height, width), that is too small or narrow; says what is made smaller."""
+    height, width = size
+    if min(size) < SMALLEST_SIDE:
+        pixels = f"{width} x {height} pixels"
+        raise UserError(f"{path} is {pixels}: give a photograph of {SMALLEST_SIDE} or more a side")
+    narrow = f"{path.name} is {max(size) / min(size):.0f} times as long as high"
+    coarse, fine = (short_side_size(size, scale, LONGEST) for scale in (scales[0], scales[-1]))
+    if min(coarse) < SMALLEST_SIDE:
+        raise UserError(
+            f"{narrow}, too narrow for scales=[{scales[0]}...]: give larger ones, or a part of the photograph"
+        )
+    if min(fine) < min(scales[-1], *size):
+        print(f"{narrow}: it is optimized at {fine[1]} x {fine[0]} pixels, so that memory suffices")
 
 
 def optimize_scales(
@@ -112,7 +134,9 @@ def weighted_loss(settings: OptimizeSettings) -> LossSettings:
     loss = settings.loss
     bundled = bundled_file(f"models/{settings.style.name}.safetensors")
     if content_weight is None and bundled and not settings.style.image and loss.content_distance is not None:
-        content_weight = load_network(bundled)[1].content_weights.get(settings.style.name)
+        metadata = load_network(bundled)[1]
+        if metadata.loss["objective"] == loss.objective:
+            content_weight = metadata.content_weight(settings.style.name, BOLDNESS)
     if content_weight is None:
         content_weight = loss.content_weight
     weights = {"style_weight": settings.style_weight, "tv_weight": settings.tv_weight}

@@ -19,6 +19,14 @@ from allaprima.inference.engines import not_installed
 from allaprima.limits import PositiveInt, Text, at_most
 from allaprima.media.images import READ_FORMATS
 
+# A process that ends with the page, however that ends.
+TRAIN = """
+from allaprima.cli import main
+from allaprima.serving.watched_training import end_with_watcher
+end_with_watcher()
+main()
+"""
+
 
 class ServeSettings(Settings):
     """`configs/serve.yaml`."""
@@ -35,13 +43,7 @@ def serve(config: DictConfig) -> None:
     settings = ServeSettings.read(config)
     if missing := not_installed(["gradio"]):
         raise UserError(f"serve needs {missing[0]}: pip install 'allaprima[serve]'")
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
-    except OSError as error:
-        place = f"host={settings.host} port={settings.port}"
-        raise UserError(f"{place} cannot be served: {error.strerror}; give another port=") from error
+    check_address(settings.host, settings.port)
     keep_freed_memory()
     # Gradio looks at what is uploaded before anything of ours does, and Pillow would run PostScript.
     Image.init()
@@ -58,7 +60,22 @@ def serve(config: DictConfig) -> None:
         launch(settings.host, settings.port, settings.megabytes, train_command if settings.train else None)
 
 
+def check_address(host: str, port: int) -> None:
+    """Raises UserError where no page can be served, and says whether for its host or for its port."""
+    try:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+    except (OSError, TypeError, UnicodeError) as error:  # of a name that no machine can have
+        raise UserError(f"host={host} is no address of this machine: give 127.0.0.1, or 0.0.0.0 for all") from error
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise UserError(f"port={port} cannot be served: {error.strerror}; give another port=") from error
+
+
 def train_command(painting: Path, steps: int, folder: Path) -> list[str]:
     """The command that trains a network for a painting with the default settings, below a folder."""
-    program = [sys.executable, "-c", "from allaprima.cli import main; main()", "train"]
+    program = [sys.executable, "-c", TRAIN, "train"]
     return [*program, f"style.image={painting}", f"runs={folder}", f"trainer.max_steps={steps}"]

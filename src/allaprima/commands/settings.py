@@ -60,8 +60,9 @@ def mistake(error: Any) -> str:
     """One line on what pydantic found: the setting, its value, what to do."""
     name = ".".join(map(str, error["loc"]))
     limits = {key: f"{limit:g}" if isinstance(limit, float) else limit for key, limit in error.get("ctx", {}).items()}
-    advice = ADVICE.get(error["type"], error["msg"]).format(name=name, **limits)
     given = error["input"]
+    kind = "string_too_short" if given == "" and error["type"] == "too_short" else error["type"]  # pydantic's for both
+    advice = ADVICE.get(kind, error["msg"]).format(name=name, **limits)
     if isinstance(given, dict) or not name:  # of a whole group, whose advice names the setting
         return f"{name}: {advice}" if name else advice
     value = json.dumps(given) if given is None or isinstance(given, bool) else given

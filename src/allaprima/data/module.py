@@ -1,6 +1,7 @@
 """The data module: a run's photographs as batches."""
 
 import os
+import re
 import signal
 import tempfile
 from dataclasses import dataclass
@@ -92,3 +93,14 @@ def ignore_signals(_: int) -> None:
     """Let the process that trains answer Ctrl-C and SIGTERM, which reach its whole group, and end this one."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
+
+
+def passing_failure(error: BaseException) -> str | None:
+    """Why processes cannot pass on the photographs that they prepare; None for an error of another kind."""
+    lines = str(error).strip().splitlines()
+    if not isinstance(error, RuntimeError) or not lines:
+        return None
+    if lines[0].startswith("DataLoader"):  # one has died, or is not heard of
+        return lines[0]
+    shared = re.search(r"</torch_\w+>.*?: (.*)", lines[-1])  # PyTorch's name of a piece of the memory that they share
+    return f"no room in the memory that processes share, /dev/shm: {shared[1]}" if shared else None

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 
 from allaprima.data.leaves import draw_leaves
 from allaprima.errors import FileError, UserError
-from allaprima.media.images import open_upright, to_tensor
+from allaprima.media.images import flattened, open_upright, to_tensor
 
 SMALLEST_CROP = 0.4  # of the photograph's short side
 MOST_SKIPS = 100  # unreadable photographs in a row for one sample
@@ -75,7 +75,7 @@ class TrainingSamples(Dataset):
         path = self.photos[np.random.default_rng((self.seed, epoch)).permutation(len(self.photos))[place]]
         for skipped in range(MOST_SKIPS):
             try:
-                photo = open_upright(path, shortest=2 * self.size).convert("RGB")
+                photo = flattened(open_upright(path, shortest=2 * self.size))
             except FileError:
                 path = self.photos[rng.integers(len(self.photos))]
                 continue
@@ -106,6 +106,6 @@ def validation_squares(photos: Sequence[Path], size: int) -> Tensor:
     """The centre squares of those photographs that can be read, (N, 3, size, size) in [0, 1]; see `readable`."""
     squares = []
     for path in readable(photos, quiet=True):
-        photo = open_upright(path, shortest=size).convert("RGB")
+        photo = flattened(open_upright(path, shortest=size))
         squares.append(to_tensor(ImageOps.fit(photo, (size, size), Image.Resampling.BICUBIC)))
     return torch.stack(squares)

@@ -6,7 +6,7 @@ The protocol of Johnson, Alahi, Fei-Fei 2016, figure 5 and table 1.
 import copy
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,10 +22,15 @@ from allaprima.losses.objective import LossSettings, StyleSettings, fast_on_cpu,
 from allaprima.losses.perceptual import LossTerms, PerceptualLoss
 from allaprima.losses.style import Style
 from allaprima.media.bundled import bundled_names
+from allaprima.media.painting import Painting
+from allaprima.networks.base import BOLDNESS
 from allaprima.networks.metadata import Metadata
 from allaprima.optimization.image import Iteration, OnIteration, optimize
 
+Painter = Callable[[Tensor], Tensor]  # (1, 3, H, W) in [0, 1] to the same
+
 PASSES = 5  # of a network over one photograph, of which the median counts
+BOLDNESSES = 0, 0.25, 0.5, 0.75, 1
 DELTAS_AFTER = 100  # iterations
 
 
@@ -82,16 +87,19 @@ def median_gain(comparisons: Sequence[PhotoComparison], network: str) -> float:
     return statistics.median(each.own.total / each.networks[network].terms.total for each in comparisons)
 
 
-def trained_objective(metadata: Metadata, picture: str | None) -> tuple[Style, PerceptualLoss]:
-    """The objective of a network's training, with the content weight that it ended with, fast on this machine.
+def trained_objective(
+    metadata: Metadata, trained: Painting, picture: str | None, boldness: float = BOLDNESS
+) -> tuple[Style, PerceptualLoss]:
+    """The objective of a network's training for one of its paintings, fast on this machine.
 
-    Its painting is bundled, or `picture`, a path or web address. Raises UserError if neither is there or it differs.
+    With the content weight that training ended with at that boldness. The painting is bundled, or `picture`, a path or
+    web address. Raises UserError if neither is there or it differs.
     """
-    trained = metadata.style
     give = f"the network was trained on {trained.source}: give that picture with style.image=PATH"
     if not picture and trained.name not in bundled_names("models/styles"):
         raise UserError(give)
-    weight = metadata.content_weights.get(trained.name, metadata.loss.get("content_weight"))
+    weight = metadata.content_weight(trained.name, boldness)
+    weight = metadata.loss.get("content_weight") if weight is None else weight
     try:
         loss = TypeAdapter(LossSettings).validate_python(metadata.loss | {"content_weight": weight})
     except ValidationError as error:
@@ -110,7 +118,7 @@ def trained_objective(metadata: Metadata, picture: str | None) -> tuple[Style, P
 def compare_on_photo(
     path: Path,
     size: int,
-    stylizers: Mapping[str, Stylizer],
+    painters: Mapping[str, Painter],
     loss: PerceptualLoss,
     starts: Mapping[str, Tensor | None],
     iterations: int,
@@ -124,7 +132,7 @@ def compare_on_photo(
     """
     photo = validation_squares([path], size)
     content = loss.content_features(photo)
-    networks = {name: run_network(stylizer, photo, loss, content) for name, stylizer in stylizers.items()}
+    networks = {name: run_network(paint, photo, loss, content) for name, paint in painters.items()}
     runs = {}
     for name, start in starts.items():
         run = runs[name] = OptimizerRun(iterations)
@@ -141,15 +149,13 @@ def compare_on_photo(
     return PhotoComparison(path.stem, size, photo, numbers(loss, photo, content), networks, runs)
 
 
-def run_network(
-    stylizer: Stylizer, photo: Tensor, loss: PerceptualLoss, content: Mapping[str, Tensor]
-) -> NetworkResult:
+def run_network(paint: Painter, photo: Tensor, loss: PerceptualLoss, content: Mapping[str, Tensor]) -> NetworkResult:
     """A network's pastiche of (1, 3, H, W), what it reaches, and the median seconds of its passes after the first."""
-    picture = stylizer(photo)
+    picture = paint(photo)
     seconds = []
     for _ in range(PASSES):
         started = time.perf_counter()
-        stylizer(photo)
+        paint(photo)
         seconds.append(time.perf_counter() - started)
     return NetworkResult(picture, numbers(loss, picture, content), statistics.median(seconds))
 
@@ -158,6 +164,13 @@ def run_network(
 def numbers(loss: PerceptualLoss, picture: Tensor, content: Mapping[str, Tensor]) -> LossTerms:
     """The objective of a picture, (1, 3, H, W) in [0, 1], and its terms, as numbers."""
     return loss(picture, content).numbers()
+
+
+def calm_to_bold(stylizer: Stylizer, photo: Tensor) -> dict[str, Tensor]:
+    """A network's pastiches of (1, 3, H, W) by boldness; none of a network without that choice."""
+    if stylizer.network.levels == 1:
+        return {}
+    return {f"boldness {boldness:g}": stylizer(photo, boldness=boldness) for boldness in BOLDNESSES}
 
 
 def delta_pictures(

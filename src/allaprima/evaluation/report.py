@@ -36,9 +36,11 @@ class Report:
     style: Style  # the painting
     metadata: Metadata  # of the first network's file
     engine: str  # what computed the networks
+    content_weight: float  # of the objective
     comparisons: Sequence[PhotoComparison]  # per size, per photograph
     shown: Sequence[int]  # iterations whose pictures are shown
     deltas: Mapping[str, Tensor]  # pictures, (1, 3, H, W), by caption
+    bold: Mapping[str, Tensor]  # pictures, (1, 3, H, W), from calm to bold, by caption
     grams: Mapping[str, Mapping[str, Tensor]]  # (C, C), by layer and caption
 
     def write(self, path: Path) -> None:
@@ -59,6 +61,8 @@ class Report:
             equivalent=equivalent_rows(sizes),
             times=time_rows(sizes, self.shown),
             shown=self.shown,
+            content_weight=self.content_weight,
+            bold=self.bold,
             deltas=plot_uri(delta_figure(self.deltas)),
             grams=plot_uri(gram_figure(self.grams)),
             machine={

@@ -15,44 +15,70 @@ from torch.export import Dim
 
 from allaprima.errors import UserError
 from allaprima.hardware import fastest_precision
+from allaprima.networks.base import TransformationNetwork
 
 # OpenVINO and NNCF tell Google Analytics of every use, from processes that start while pictures are computed and slow
 # them down up to five times. Where this package cannot be imported they tell nobody.
 sys.modules.setdefault("openvino_telemetry", None)
 
-Paint = Callable[[Tensor], Tensor]  # (B, 3, H, W) float32 in [0, 1] to the same
+# (B, 3, H, W) float32 in [0, 1], and a code, (K,), if none is folded in, to the same shape and range.
+Paint = Callable[..., Tensor]
 
 INPUT = "photographs"
+CODE = "code"
 OUTPUT = "pastiches"
 MANY = 3  # pictures with a short side of 1024 pixels, from which on OpenVINO's start takes less than it saves
 EXAMPLE = torch.full((2, 3, 65, 66), 0.5)
 
 
-def torch_engine(network: nn.Module, device: str = "cpu") -> Paint:
-    """PyTorch on one of its devices, in bfloat16 where that computes in it."""
+class Exported(nn.Module):
+    """A network as engines and other programs take it: with one code folded in, or the code as a second input."""
+
+    def __init__(self, network: TransformationNetwork, code: Tensor | None) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("folded", code)  # a traced module has a `code` of its own
+        self.example = (EXAMPLE,) if code is not None else (EXAMPLE, network.code())
+        self.names = (INPUT, CODE)[: len(self.example)]
+
+    def forward(self, photos: Tensor, code: Tensor | None = None) -> Tensor:
+        """(B, 3, H, W) in [0, 1], and (K,), to the first shape and range."""
+        return self.network(photos, self.folded if code is None else code)
+
+
+def torch_engine(network: TransformationNetwork, device: str = "cpu") -> Paint:
+    """PyTorch on one of its devices, in bfloat16 where that computes in it; takes several codes and their shares, too.
+
+    See `TransformationNetwork.forward`.
+    """
     network = network.to(device, memory_format=torch.channels_last)
     native = fastest_precision(device) == "bf16-mixed"
 
-    def paint(photos: Tensor) -> Tensor:
+    def paint(*inputs: Tensor | None) -> Tensor:
         with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=native):
-            return network(photos.to(device)).cpu()
+            return network(*(each if each is None else each.to(device) for each in inputs)).cpu()
 
     return paint
 
 
-def openvino_engine(network: nn.Module) -> Paint:
+def openvino_engine(network: TransformationNetwork) -> Paint:
     """OpenVINO, in bfloat16 where the processor computes in it."""
     return openvino_compiled(openvino_model(network))
 
 
-def openvino_model(network: nn.Module) -> Any:
-    """A network as OpenVINO holds it, for any batch and any size."""
+def openvino_model(network: TransformationNetwork, code: Tensor | None = None) -> Any:
+    """A network as OpenVINO holds it, for any batch and any size; see `Exported`."""
     import openvino
 
+    exported = Exported(network, code)
+    shapes = [-1, 3, -1, -1], [network.codes.shape[-1]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what PyTorch says of the way in which OpenVINO reads a network
-        model = openvino.convert_model(network, example_input=EXAMPLE, input=[-1, 3, -1, -1])
-    model.inputs[0].tensor.set_names({INPUT})
+        model = openvino.convert_model(
+            exported, example_input=exported.example, input=list(shapes[: len(exported.names)])
+        )
+    for given, name in zip(model.inputs, exported.names, strict=True):
+        given.tensor.set_names({name})
     model.outputs[0].tensor.set_names({OUTPUT})
     return model
 
@@ -80,22 +106,25 @@ def openvino_compiled(model: Any, precision: str | None = None) -> Paint:
     compiled = openvino_core().compile_model(model, "CPU", settings)
     lock = threading.Lock()  # one request at a time: a Stylizer may be called from several threads
 
-    def paint(photos: Tensor) -> Tensor:
+    def paint(*inputs: Tensor) -> Tensor:
         with lock:
-            return torch.from_numpy(compiled([photos.contiguous().numpy()])[0].copy())
+            return torch.from_numpy(compiled([each.contiguous().numpy() for each in inputs])[0].copy())
 
     return paint
 
 
-def onnx_bytes(network: nn.Module, properties: Mapping[str, str] | None = None) -> bytes:
-    """A network as an ONNX file with such properties, for any batch and any size."""
-    sides = {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}
+def onnx_bytes(
+    network: TransformationNetwork, code: Tensor | None = None, properties: Mapping[str, str] | None = None
+) -> bytes:
+    """A network as an ONNX file with such properties, for any batch and any size; see `Exported`."""
+    exported = Exported(network, code)
+    shapes = {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}, None
     program = torch.onnx.export(
-        network.eval(),  # which PyTorch asks for; it changes nothing here
-        (EXAMPLE,),
+        exported.eval(),  # which PyTorch asks for; it changes nothing here
+        exported.example,
         dynamo=True,
-        dynamic_shapes=(sides,),
-        input_names=[INPUT],
+        dynamic_shapes=shapes[: len(exported.names)],
+        input_names=list(exported.names),
         output_names=[OUTPUT],
         verbose=False,
     )
@@ -110,11 +139,16 @@ def onnx_session(content: bytes) -> Paint:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda photos: torch.from_numpy(session.run(None, {INPUT: photos.contiguous().numpy()})[0])
+
+    def paint(*inputs: Tensor) -> Tensor:
+        named = zip((INPUT, CODE), (each.contiguous().numpy() for each in inputs), strict=False)
+        return torch.from_numpy(session.run(None, dict(named))[0])
+
+    return paint
 
 
 # Each with the packages that it needs.
-ENGINES: dict[str, tuple[Callable[[nn.Module], Paint], tuple[str, ...]]] = {
+ENGINES: dict[str, tuple[Callable[[TransformationNetwork], Paint], tuple[str, ...]]] = {
     "openvino": (openvino_engine, ("openvino",)),
     "onnxruntime": (lambda network: onnx_session(onnx_bytes(network)), ("onnxruntime", "onnx", "onnxscript")),
     "torch": (torch_engine, ()),
@@ -131,7 +165,7 @@ def missing_packages(engine: str) -> list[str]:
     return not_installed(ENGINES[engine][1])
 
 
-def load_engine(network: nn.Module, engine: str, device: str) -> Paint:
+def load_engine(network: TransformationNetwork, engine: str, device: str) -> Paint:
     """A network as an engine of `ENGINES` computes it. UserError if that is not installed or knows no such device."""
     if engine not in ENGINES:
         raise UserError(f"engine={engine}: take one of auto, {', '.join(ENGINES)}")

@@ -5,11 +5,12 @@ import logging
 import sys
 from typing import Any
 
-from torch import nn
+from torch import Tensor
 
 from allaprima.inference.engines import openvino_model
 from allaprima.media.bundled import STARTER_TRAINING, packaged_photos
 from allaprima.media.images import read_photo
+from allaprima.networks.base import TransformationNetwork
 
 # Packages that this needs.
 INT8 = ("openvino", "nncf")
@@ -17,13 +18,17 @@ INT8 = ("openvino", "nncf")
 CALIBRATED = (256, 384)
 
 
-def int8_model(network: nn.Module) -> Any:
-    """A network as OpenVINO holds it, its convolutions in int8, scaled by what they meet on packaged photographs."""
+def int8_model(network: TransformationNetwork, code: Tensor | None) -> Any:
+    """A network as OpenVINO holds it, its convolutions in int8, scaled by what they meet on packaged photographs.
+
+    With one code folded in, or as an input, see `Exported`.
+    """
     import nncf
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     photos = [read_photo(photo, short) for short in CALIBRATED for photo in packaged_photos(STARTER_TRAINING)]
-    dataset = nncf.Dataset(photos, lambda photo: photo.numpy())
+    given = [network.code().numpy()] if code is None else []
+    dataset = nncf.Dataset(photos, lambda photo: [photo.numpy(), *given])
     # The widest range met on any photograph, not the mean: a photograph beyond the range is painted with flat spots.
     ranges = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
     # Where sums and norms are rounded as well nothing is faster, and pictures have 7 dB less.
@@ -31,7 +36,7 @@ def int8_model(network: nn.Module) -> Any:
     nncf.set_log_level(logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr):  # its progress is nothing that a program should have to read past
         return nncf.quantize(
-            openvino_model(network),
+            openvino_model(network, code),
             dataset,
             preset=nncf.QuantizationPreset.MIXED,  # no half of a range for the negative values that a rectifier lacks
             subset_size=len(photos),

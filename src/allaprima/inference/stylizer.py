@@ -1,29 +1,49 @@
 """A trained network, ready for use: load it, call it with a picture."""
 
 import functools
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
+from allaprima.errors import UserError
 from allaprima.hardware import chosen_device
-from allaprima.inference.engines import fastest_engine, load_engine
+from allaprima.inference.by_place import AnyMap, across, as_map, mixed_codes
+from allaprima.inference.engines import Paint, fastest_engine, load_engine
+from allaprima.inference.face_maps import face_map
+from allaprima.inference.faces import find_faces
 from allaprima.inference.tiling import Tiles
-from allaprima.media.images import as_bytes, as_floats, at_short_side, open_upright, resized, upright
-from allaprima.networks.files import load_single
+from allaprima.media.images import (
+    as_bytes,
+    as_floats,
+    at_short_side,
+    off_white,
+    on_white,
+    open_upright,
+    put,
+    resized,
+    strips,
+    upright,
+)
+from allaprima.media.painting import Painting
+from allaprima.networks.base import BOLDEST, BOLDNESS, TransformationNetwork
+from allaprima.networks.files import load_network
 from allaprima.networks.metadata import Metadata
 
 # Pixels up to which a picture is painted in one piece, some 1.5 GB; larger ones in tiles, always by PyTorch.
 LARGEST_WHOLE = 2_500_000
+NARROWEST = 256  # pixels a side: a narrower picture takes hardly less memory, as the network adds a margin
 BRUSHES = 0.25, 16
+BLENDS = "even", "across", "down"
 # Wide strokes are painted small and enlarged, which blurs them; painted over by half, they have edges again.
 REPAINTED = 0.5
-STRIP = 1 << 20  # pixels that are blended at once, in floating point
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # of ITU-R BT.601, as JPEG has it
 
 AnyImage = TypeVar("AnyImage", Tensor, np.ndarray, Image.Image)
@@ -42,16 +62,26 @@ class Stylizer:
     Args:
         network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         metadata: what the network's file says of itself.
+        style: which of its paintings, by name, or several by their shares; None: the only one.
         engine: what computes the network, a name in `inference.engines.ENGINES`; `auto`: the fastest that is installed.
         device: `cpu`, `cuda` or `mps`; `auto`: a GPU where there is one.
 
     Raises:
-        UserError: there is no such engine or device, or the engine is not installed.
+        UserError: there is no such painting, engine or device, or the engine is not installed.
     """
 
-    def __init__(self, network: nn.Module, metadata: Metadata, engine: str = "auto", device: str = "auto") -> None:
+    def __init__(
+        self,
+        network: TransformationNetwork,
+        metadata: Metadata,
+        style: str | Mapping[str, float] | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+    ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.metadata = metadata
+        self.blend = chosen_blend(metadata, style)
+        self.painting = blended_painting(metadata, self.blend)
         self.device = "cpu" if device == "auto" and engine not in ("auto", "torch") else chosen_device(device)
         self.engine = engine
         if engine == "auto":
@@ -59,9 +89,15 @@ class Stylizer:
         self._paint = load_engine(self.network, self.engine, self.device)
 
     @classmethod
-    def load(cls, name: str | Path, style: str | None = None, engine: str = "auto", device: str = "auto") -> "Stylizer":
-        """Load a network and its painting as `load_single` does, for an engine and a device."""
-        return cls(*load_single(name, style), engine, device)
+    def load(
+        cls,
+        name: str | Path,
+        style: str | Mapping[str, float] | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+    ) -> "Stylizer":
+        """Load a network, by name or path, for one of its paintings or several, an engine and a device."""
+        return cls(*load_network(name), style, engine, device)
 
     def __call__(self, image: AnyImage | str | os.PathLike[str], *args: Any, **options: Any) -> AnyImage:
         """Paint one picture, or a batch of them: the image that `paint` gives."""
@@ -75,17 +111,26 @@ class Stylizer:
         preserve_color: bool = False,
         size: int | None = None,
         brush: float = 1.0,
+        boldness: AnyMap | None = None,
+        mask: AnyMap | None = None,
+        blend: str = "even",
+        faces: str | Tensor | None = None,
     ) -> Stylized[AnyImage]:
         """Paint one picture, or a batch of them.
 
         Args:
             image: a tensor, (3, H, W) or (B, 3, H, W), sRGB in [0, 1]; an array, (H, W, 3) or (H, W, 4), of bytes or
                 in [0, 1]; a Pillow image of any mode, which is turned upright; or the path of a picture file.
-                Transparency is kept.
+                Transparency is painted on white, and kept.
             strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
             preserve_color: take the luminance from the pastiche and the colour from the photograph.
             size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
             brush: width of the strokes, in multiples of what the network paints at that size, `BRUSHES`.
+            boldness: 0 keeps the photograph's drawing, 1 paints as freely as was trained, `BOLDEST` more so; or a map
+                of it, see `as_map`; None is `BOLDNESS`, or what a network without the choice has.
+            mask: a map of where the picture is painted: 0 keeps the photograph, 1 is the pastiche.
+            blend: of several paintings, `even`; or `across` or `down`, from the first at the left or top to the last.
+            faces: `calm` paints faces, which it finds, at boldness 0; or a map of where they are, see `FaceMaps`.
 
         Returns:
             The stylized image, of the kind and size of `image`; of a path a Pillow image.
@@ -94,36 +139,99 @@ class Stylizer:
             FileError: there is no such picture file, or it cannot be read.
             TypeError: `image` is none of these, or `size` is no whole number.
             ValueError: a shape, or a value, out of its range.
+            UserError: a boldness of a network without that choice.
         """
         check_options(strength, size, brush)
         photos, restored = as_photos(image)
-        pastiches, engine = self._pastiches(photos, size, brush)
-        blend_in_strips(pastiches, photos, strength, preserve_color)
+        if isinstance(faces, str):
+            faces = found_faces(photos, faces)
+        codes = self._codes(photos.shape[-2:], boldness, blend, faces)
+        pastiches, engine = self._pastiches(photos, size, brush, codes)
+        blend_in_strips(pastiches, photos, strength, preserve_color, as_map(mask, photos.shape[-2:]))
         return Stylized(restored(pastiches), engine)
 
-    def _pastiches(self, photos: Tensor, size: int | None, brush: float) -> tuple[Tensor, str]:
+    def code(self, boldness: float | None = None) -> Tensor:
+        """The code, (K,), that a boldness has, see `paint`."""
+        return self._codes((1, 1), boldness)[0]
+
+    def _codes(
+        self, size: tuple[int, int], boldness: AnyMap | None, blend: str = "even", calm: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        if (boldness is not None or calm is not None) and self.network.levels == 1:
+            setting = "boldness=" if calm is None else "faces="
+            raise UserError(f"the network of {self.metadata.title} has one boldness: leave out {setting}")
+        if blend not in BLENDS:
+            raise ValueError(f"blend={blend}: take one of {', '.join(BLENDS)}")
+        shares = self.blend if blend == "even" else across(list(self.blend), size, down=blend == "down")
+        boldness = BOLDNESS if boldness is None else as_map(boldness, size, BOLDEST)
+        return mixed_codes(self.network, shares, boldness if calm is None else boldness * (1 - calm))
+
+    def _pastiches(
+        self, photos: Tensor, size: int | None, brush: float, codes: tuple[Tensor, Tensor | None]
+    ) -> tuple[Tensor, str]:
         worked = at_short_side(photos, size) if size else photos
         height, width = worked.shape[-2:]
         if brush == 1:
-            pastiches, engine = self._painted(worked)
+            pastiches, engine = self._painted(worked, *codes)
         else:
-            coarse, engine = self._painted(resized(worked, [max(1, round(side / brush)) for side in (height, width)]))
+            small = [max(1, round(side / brush)) for side in (height, width)]
+            coarse, engine = self._painted(resized(worked, small), *codes)
             pastiches = resized(coarse, (height, width))
         if brush > 1:
-            repainted, engine = self._painted(pastiches)
+            repainted, engine = self._painted(pastiches, *codes)
             blend_in_strips(repainted, pastiches, REPAINTED, preserve_color=False)
             pastiches = repainted
         return resized(pastiches, photos.shape[-2:]), engine
 
-    def _painted(self, photos: Tensor) -> tuple[Tensor, str]:
-        if photos.shape[-2] * photos.shape[-1] > LARGEST_WHOLE:
-            return torch.stack([self._tiles(photo) for photo in photos]), "torch"
-        painted = self._paint(as_floats(photos).contiguous())
-        return (as_bytes(painted) if photos.dtype == torch.uint8 else painted).contiguous(), self.engine
+    def _painted(self, photos: Tensor, code: Tensor, shares: Tensor | None) -> tuple[Tensor, str]:
+        size = photos.shape[-2:]
+        if shares is not None:
+            shares = F.interpolate(shares[None], size, mode="bilinear")[0]
+        if math.prod(max(side, NARROWEST) for side in size) > LARGEST_WHOLE:
+            return torch.stack([self._tiles(photo, code, shares) for photo in photos]), "torch"
+        if shares is None:
+            painted, engine = self._paint(as_floats(photos).contiguous(), code), self.engine
+        else:  # which the other engines do not take
+            painted, engine = self._torch(as_floats(photos).contiguous(), code, shares), "torch"
+        return (as_bytes(painted) if photos.dtype == torch.uint8 else painted).contiguous(), engine
 
     @functools.cached_property
     def _tiles(self) -> Tiles:
         return Tiles(self.network, self.device)
+
+    @functools.cached_property
+    def _torch(self) -> Paint:
+        return load_engine(self.network, "torch", self.device)
+
+
+def found_faces(photos: Tensor, how: str) -> Tensor:
+    """A map of the faces in a picture, (1, 3, H, W). Raises UserError where the detector is not installed."""
+    if how != "calm" or len(photos) > 1:
+        raise ValueError(f"faces={how} for {len(photos)} pictures: give calm, and one picture")
+    return face_map(find_faces(as_floats(photos[0])).boxes, *photos.shape[-2:])
+
+
+def chosen_blend(metadata: Metadata, style: str | Mapping[str, float] | None) -> dict[str, float]:
+    """The shares of a network's paintings, by name, whose sum is 1. Raises UserError for paintings it does not have."""
+    if len(metadata.paintings) == 1 and not isinstance(style, Mapping):
+        return {metadata.names[0]: 1.0}  # whatever a file's painting is called
+    blend = {style: 1.0} if isinstance(style, str) else dict(style or {})
+    total = sum(blend.values())
+    if not blend or not blend.keys() <= set(metadata.names) or min(blend.values()) < 0 or not total > 0:
+        raise UserError(
+            f"the network is of {metadata.title}: give style=, one of {', '.join(metadata.names)}, or shares"
+        )
+    return {name: share / total for name, share in blend.items()}
+
+
+def blended_painting(metadata: Metadata, blend: Mapping[str, float]) -> Painting:
+    """What is said of a blend: of one painting that itself, of several their names and shares."""
+    paintings = [painting for painting in metadata.paintings if painting.name in blend]
+    if len(paintings) == 1:
+        return paintings[0]
+    title = ", ".join(f"{blend[painting.name]:.0%} {painting.title}" for painting in paintings)
+    unknown = {"artist": "", "year": "", "source": "", "sha256": ""}
+    return Painting(name="_".join(blend), title=title, **unknown)
 
 
 def as_photos(image: Any) -> tuple[Tensor, Callable[[Tensor], Any]]:
@@ -140,10 +248,17 @@ def as_photos(image: Any) -> tuple[Tensor, Callable[[Tensor], Any]]:
         if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
             raise ValueError(f"an array of {image.shape}: give (H, W, 3) or (H, W, 4)")
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        photos, restored = (pixels[None, :3], lambda x: x[0]) if image.dtype == np.uint8 else as_photos(pixels[:3])
+        photo, alpha = pixels[:3], pixels[3:]
+        if len(alpha):
+            if image.dtype != np.uint8:
+                check_pixels(alpha.expand(3, -1, -1))
+            photo = on_white(photo, alpha)
+        photos, restored = (photo[None], lambda x: x[0]) if image.dtype == np.uint8 else as_photos(photo)
 
         def as_array(pastiches: Tensor) -> np.ndarray:
-            return torch.cat([restored(pastiches), pixels[3:]]).permute(1, 2, 0).contiguous().numpy()
+            pastiche = restored(pastiches)
+            bands = torch.cat([off_white(pastiche, alpha), alpha]) if len(alpha) else pastiche
+            return bands.permute(1, 2, 0).contiguous().numpy()
 
         return photos, as_array
     if not isinstance(image, Tensor):
@@ -153,16 +268,20 @@ def as_photos(image: Any) -> tuple[Tensor, Callable[[Tensor], Any]]:
     return photos, lambda pastiches: pastiches.view(image.shape).to(image.device, image.dtype)
 
 
-def blend_in_strips(pastiches: Tensor, photos: Tensor, strength: float, preserve_color: bool) -> None:
-    """Blend pastiches with photographs in place, (B, 3, H, W), bytes or float32, in floating point strip by strip."""
-    if strength == 1 and not preserve_color:
+def blend_in_strips(
+    pastiches: Tensor, photos: Tensor, strength: float, preserve_color: bool, mask: Tensor | float = 1.0
+) -> None:
+    """Blend pastiches with photographs in place, (B, 3, H, W), bytes or float32, in floating point strip by strip.
+
+    `mask` is a number or a map, (H, W), that the strength is multiplied by.
+    """
+    strengths = strength * torch.as_tensor(mask)
+    if strengths.ndim == 0 and strengths == 1 and not preserve_color:
         return
-    rows = max(1, STRIP // photos.shape[-1])
-    for pastiche, photo in zip(pastiches.split(rows, 2), photos.split(rows, 2), strict=True):
+    for pastiche, photo, weight in strips(pastiches, photos, strengths.expand(photos.shape[-2:])):
         kept, painted = as_floats(photo), as_floats(pastiche)
         painted = with_colors_of(kept, painted) if preserve_color else painted
-        blended = torch.lerp(kept, painted, strength)
-        pastiche.copy_(as_bytes(blended) if pastiche.dtype == torch.uint8 else blended)
+        put(pastiche, torch.lerp(kept, painted, weight))
 
 
 def check_options(strength: float, size: int | None, brush: float) -> None:

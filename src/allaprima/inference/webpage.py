@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from torch import nn
-
 from allaprima.errors import FileError, UserError
 from allaprima.inference.engines import onnx_bytes
+from allaprima.inference.exporters import write_codes
 from allaprima.media.download import download
 from allaprima.media.files import write_atomically
+from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.metadata import Metadata
 
 VERSION = "1.30.0"
@@ -34,8 +34,8 @@ PAGE = ("index.html", "app.js", "isolate.js")
 DOWNLOAD_SECONDS = 600
 
 
-def write_page(folder: Path, networks: Mapping[str, tuple[nn.Module, Metadata]]) -> Path:
-    """Write the page, the networks that it offers, by name, and the runtime; return the folder.
+def write_page(folder: Path, networks: Mapping[str, tuple[TransformationNetwork, Metadata]]) -> Path:
+    """Write the page, the networks that it offers, by name, with their codes, and the runtime; return the folder.
 
     Raises UserError where the runtime cannot be downloaded, or is another than this page was made for.
     """
@@ -47,10 +47,15 @@ def write_page(folder: Path, networks: Mapping[str, tuple[nn.Module, Metadata]])
         write_atomically(folder / name, files("allaprima.inference").joinpath("web", name).read_bytes())
     offered = []
     for name, (network, metadata) in networks.items():
+        network.eval().requires_grad_(False)
         write_atomically(folder / "networks" / f"{name}.onnx", onnx_bytes(network))
-        offered.append({"name": name, "title": str(metadata.style)})
-    offered.sort(key=lambda network: network["title"])
-    write_atomically(folder / "networks.json", json.dumps(offered).encode())
+        write_codes(folder / "networks" / f"{name}.json", network)
+        offered += [
+            {"name": painting.name, "title": str(painting), "network": name, "levels": network.levels}
+            for painting in metadata.paintings
+        ]
+    offered.sort(key=lambda painting: painting["title"])
+    write_atomically(folder / "paintings.json", json.dumps(offered).encode())
     return folder
 
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from allaprima.networks.base import CELL
+from allaprima.networks.blocks import CELL
 
 NEIGHBOURS = 6  # cells a side, of which the mean is taken
 

@@ -18,13 +18,18 @@ from allaprima.losses.style import Style, bundled_style, read_painting
 from allaprima.losses.vgg import VGG
 from allaprima.media.painting import FileName
 
+Distance = Annotated[NonNegative, Field(gt=0)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class StyleSettings:
     """Which painting."""
 
     name: FileName = "kandinsky"  # of a bundled painting
-    image: Text | None = None  # the path or web address of a picture, in place of a bundled painting
+    # The path or web address of a picture, or the path of a folder of them, in place of a bundled painting.
+    image: Text | None = None
+    # Of several paintings of one network, by name.
+    shares: Annotated[dict[FileName, NonNegative], Field(min_length=1)] | None = None
     size: Side = 384  # the painting's short side in pixels when it is read
 
 
@@ -38,8 +43,10 @@ class LossSettings:
     content_layers: Texts = field(default_factory=lambda: ["relu4_2"])
     style_layers: Texts = field(default_factory=lambda: [f"relu{block}_1" for block in range(1, 6)])
     layer_weights: list[NonNegative] | None = None  # one for each style layer; None for all 1
-    # At which training keeps the content term; None leaves the content weight as it is.
-    content_distance: Annotated[NonNegative, Field(gt=0)] | None = 1.0
+    # At which training keeps the content term, of a pair the calm and the bold code's; None leaves its weight as it is.
+    content_distance: Distance | Annotated[list[Distance], Field(min_length=2, max_length=2)] | None = field(
+        default_factory=lambda: [0.6, 1.05]
+    )
     content_weight: NonNegative = 0.2  # a term of weight 0 costs nothing
     style_weight: NonNegative = 1.0
     tv_weight: NonNegative = 0.3
@@ -47,6 +54,12 @@ class LossSettings:
     def __post_init__(self) -> None:
         if self.layer_weights is not None and len(self.layer_weights) != len(self.style_layers):
             raise ValueError(f"loss.layer_weights={self.layer_weights}: give one for each of style_layers, or null")
+
+    @property
+    def content_distances(self) -> list[float] | None:
+        """The content distance of each code of a painting, the calm one's first."""
+        distance = self.content_distance
+        return [distance] if isinstance(distance, float) else distance
 
     @property
     def identity_prefix(self) -> str:

@@ -1,6 +1,6 @@
 """The objective: alpha * content + beta * style + gamma * total variation, each term as a function.
 
-Three objectives share these terms and differ in how they scale them (`OBJECTIVES`): `relative`, this project's;
+The objectives differ in how they scale these terms (`OBJECTIVES`): `relative` and `normalized`, this project's;
 `johnson` (Johnson, Alahi, Fei-Fei 2016); `gatys` (Gatys, Ecker, Bethge 2015). A term is a mean over the batch.
 """
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from allaprima.errors import UserError
@@ -33,6 +34,15 @@ def squared_distance(x: Tensor, target: Tensor) -> Tensor:
 def relative_content(features: Tensor, target: Tensor) -> Tensor:
     """|F - P|^2 / |P|^2: 0 for the photograph itself, 1 for a pastiche with no feature at all. (B, C, H, W) to (B,)."""
     return squared_distance(features, target) / target.float().square().flatten(1).sum(1)
+
+
+def normalized_content(features: Tensor, target: Tensor) -> Tensor:
+    """`relative_content` of features normalized per channel and picture, as instance norm does.
+
+    That is 2 (1 - r), r the mean over the channels of the correlation of both: every place counts alike, however faint,
+    and contrast does not count. (B, C, H, W) to (B,).
+    """
+    return relative_content(F.instance_norm(features.float()), F.instance_norm(target.float()))
 
 
 def johnson_content(features: Tensor, target: Tensor) -> Tensor:
@@ -78,6 +88,7 @@ class Formulation(NamedTuple):
 
 OBJECTIVES = {
     "relative": Formulation(relative_content, relative_style, average_layers=True, tv_per_pixel=True),
+    "normalized": Formulation(normalized_content, relative_style, average_layers=True, tv_per_pixel=True),
     "johnson": Formulation(johnson_content, johnson_style, average_layers=False, tv_per_pixel=False),
     "gatys": Formulation(gatys_content, gatys_style, average_layers=True, tv_per_pixel=False),
 }
@@ -138,8 +149,14 @@ class PerceptualLoss(nn.Module):
         """Content targets of `photos`, (B, 3, H, W) in [0, 1]: feature maps per content layer, without gradient."""
         return self.vgg(photos, self.content_layers)
 
-    def forward(self, pastiches: Tensor, content: Mapping[str, Tensor]) -> LossTerms:
-        """The objective of `pastiches`, (B, 3, H, W) in [0, 1], against `content_features` of their photographs."""
+    def forward(
+        self, pastiches: Tensor, content: Mapping[str, Tensor], content_weight: float | None = None
+    ) -> LossTerms:
+        """The objective of `pastiches`, (B, 3, H, W) in [0, 1], against `content_features` of their photographs.
+
+        `content_weight`: another for this sum.
+        """
+        content_weight = self.content_weight if content_weight is None else content_weight
         features = self.vgg(pastiches, {*self.content_layers, *self.style_layers})
         content_terms = [self.formulation.content(features[layer], content[layer]) for layer in self.content_layers]
         style_terms = [
@@ -153,9 +170,9 @@ class PerceptualLoss(nn.Module):
         tv_term = total_variation(pastiches).mean()
         if self.formulation.tv_per_pixel:
             tv_term = tv_term / pastiches[0].numel()
-        total = self.content_weight * content_term + self.style_weight * style_term + self.tv_weight * tv_term
+        total = content_weight * content_term + self.style_weight * style_term + self.tv_weight * tv_term
         return LossTerms(total, content_term, style_term, tv_term)
 
-    def between(self, pastiches: Tensor, photos: Tensor) -> LossTerms:
+    def between(self, pastiches: Tensor, photos: Tensor, content_weight: float | None = None) -> LossTerms:
         """The objective of `pastiches` of `photos`, (B, 3, H, W) in [0, 1] both."""
-        return self(pastiches, self.content_features(photos))
+        return self(pastiches, self.content_features(photos), content_weight)

@@ -3,24 +3,27 @@
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from allaprima.errors import UserError
+from allaprima.errors import UserError, choice_advice
 from allaprima.losses.gram import gram_matrix
 from allaprima.losses.layers import canonical_name
+from allaprima.losses.pieces import note_on_pieces, pieces
 from allaprima.losses.vgg import VGG
 from allaprima.media.bundled import bundled_file, bundled_names
 from allaprima.media.download import fetch_picture, on_the_web, without_secrets
 from allaprima.media.files import write_atomically
-from allaprima.media.images import open_upright, to_tensor
+from allaprima.media.images import flattened, open_upright, to_tensor
+from allaprima.media.inputs import find_photos
 from allaprima.media.painting import Painting
 from allaprima.old_names import translated
 
@@ -108,8 +111,8 @@ def bundled_style(name: str) -> Style:
     """A bundled painting. Raises UserError if there is none of that name."""
     path = bundled_file(f"models/styles/{name}.safetensors")
     if path is None:
-        names = ", ".join(bundled_names("models/styles"))
-        raise UserError(f"there is no style '{name}': take one of {names}, or your own with style.image=PATH")
+        advice = choice_advice(name, bundled_names("models/styles"))
+        raise UserError(f"there is no style '{name}': {advice}, or your own with style.image=PATH")
     return load_style(path)
 
 
@@ -128,27 +131,56 @@ def painting_grams(
     """
     if min(painting.size) < max(sizes):
         print(f"the painting has only {painting.width} x {painting.height} pixels: a larger one has more to learn from")
+    if note := note_on_pieces(painting):
+        print(note)
     names = [canonical_name(layer, vgg.depth) for layer in layers]
-    grams = {}
-    for size in sizes:
-        scaled = ImageOps.scale(painting, size / min(painting.size), Image.Resampling.LANCZOS)
-        features = vgg(to_tensor(scaled)[None], names)
-        grams[size] = {name: gram_matrix(features[name])[0] for name in names}
+    return {size: size_grams(painting, vgg, names, size) for size in sizes}
+
+
+def size_grams(painting: Image.Image, vgg: VGG, names: Sequence[str], size: int) -> dict[str, Tensor]:
+    """Gram matrices at one size: the mean of those of its pieces, which are equally large."""
+    grams: dict[str, Tensor] = {}
+    boxes = pieces(painting)
+    for box in boxes:
+        factor = size / min(painting.size)
+        shape = round(factor * (box[2] - box[0])), round(factor * (box[3] - box[1]))
+        features = vgg(to_tensor(painting.resize(shape, Image.Resampling.LANCZOS, box))[None], names)
+        for name in names:
+            grams[name] = grams.get(name, 0) + gram_matrix(features[name])[0] / len(boxes)
     return grams
 
 
 def open_painting(source: str) -> tuple[Image.Image, str]:
-    """An RGB picture at a path or web address, and the SHA-256 of its file. Raises FileError if it cannot be read."""
+    """An RGB picture at a path or web address, and the SHA-256 of its file. Raises FileError if it cannot be read.
+
+    One with transparency is read on white, which is said.
+    """
     content = fetch_picture(source)
-    return open_upright(io.BytesIO(content), name=source).convert("RGB"), hashlib.sha256(content).hexdigest()
+    painting = open_upright(io.BytesIO(content), name=source)
+    if painting.mode == "RGBA" and painting.getextrema()[3][0] < 255:
+        print("the painting has transparency: it is read on white")
+    return flattened(painting), hashlib.sha256(content).hexdigest()
 
 
 def read_painting(source: str, vgg: VGG, layers: Sequence[str], sizes: Sequence[int]) -> Style:
-    """The style of any picture, named after its file; see `open_painting` and `painting_grams`."""
-    painting, digest = open_painting(source)
+    """The style of any picture, or of all pictures in a folder together, named after it.
+
+    See `open_painting` and `painting_grams`, of which several pictures have the mean.
+    """
+    place = Path(os.path.expanduser(source))  # noqa: PTH111 (which raises nothing for ~nobody)
+    folder = not on_the_web(source) and place.is_dir()
+    pictures = [str(path) for path in find_photos(place)] if folder else [source]
+    digests = []
+    means: dict[int, dict[str, Tensor]] = {size: {} for size in sizes}
+    for picture in pictures:
+        painting, digest = open_painting(picture)
+        digests.append(digest)
+        for size, grams in painting_grams(painting, vgg, layers, sizes).items():
+            for layer, gram in grams.items():
+                means[size][layer] = means[size].get(layer, 0) + gram / len(pictures)
+    digest = hashlib.sha256("".join(digests).encode()).hexdigest() if folder else digests[0]
     described = {"name": picture_name(source), "title": picture_name(source), "artist": "unknown", "year": ""}
-    grams = {vgg.identity: painting_grams(painting, vgg, layers, sizes)}
-    return Style(**described, source=public_source(source), sha256=digest, grams=grams)
+    return Style(**described, source=public_source(source), sha256=digest, grams={vgg.identity: means})
 
 
 def public_source(source: str) -> str:

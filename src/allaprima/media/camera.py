@@ -9,7 +9,7 @@ from fractions import Fraction
 import cv2
 
 from allaprima.errors import FileError, UserError
-from allaprima.media.video import Frame
+from allaprima.media.frame import Frame
 
 TIME_BASE = Fraction(1, 1000)  # seconds
 PATIENCE = 10.0  # seconds to wait for a frame

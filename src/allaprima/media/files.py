@@ -47,19 +47,27 @@ def publish(temporary: Path, path: Path) -> None:
     # Temporary files are private; give this one the permissions of any other.
     umask = os.umask(0)
     os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
+    with contextlib.suppress(OSError):  # a file system without permissions, as a mounted Windows disk
+        temporary.chmod(0o666 & ~umask)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())  # or a power cut could leave an empty file under the final name
     temporary.replace(path)
 
 
-def check_writable(folder: Path) -> None:
-    """Make a folder, if need be, and write in it. Raises FileError if that is not possible."""
+def check_writable(path: Path) -> None:
+    """Raises FileError for a file that could not be written, before the work that it is to keep; makes nothing."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = next(folder for folder in path.parents if folder.exists())
         tempfile.TemporaryFile(dir=folder, prefix=TEMPORARY).close()
     except OSError as error:
-        raise FileError(f"cannot write in {folder}: {error.strerror}") from error
+        raise FileError(f"cannot write in {path.parent}: {error.strerror}") from error
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise FileError(f"cannot write {path}: there is a folder of that name")
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
 
 
 def check_regular(path: Path) -> None:

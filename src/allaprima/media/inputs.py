@@ -3,19 +3,28 @@
 import glob
 import itertools
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from allaprima.errors import UserError
+from allaprima.media.animation import NUMBER, sequence_files
 from allaprima.media.bundled import STARTER_VALIDATION, packaged_photos
-from allaprima.media.images import READ_SUFFIXES
+from allaprima.media.images import HEIC_ADVICE, HEIC_SUFFIXES, READ_SUFFIXES
 
 STANDARD = Path("-")  # input or output
+# Thumbnails and deleted files that network drives and Windows keep among the pictures.
+SYSTEM_FOLDERS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN"})
+MOST_KINDS = 8  # of other files that are named
 
 
 def find_photos(root: Path) -> list[Path]:
-    """All picture files below a folder, sorted by path. Raises UserError if there are none, or it may not be read."""
+    """All picture files below a folder, sorted by path; how many others there are is said on stderr.
+
+    Hidden files and folders and those of the system, as `._photo.jpg` and `@eaDir`, do not count. Raises UserError if
+    there are no pictures, or a folder may not be read.
+    """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name a folder of photographs")
 
@@ -23,10 +32,20 @@ def find_photos(root: Path) -> list[Path]:
         raise UserError(f"no permission to read the folder {error.filename}") from error
 
     # Not rglob, which passes over what it may not read: half of the photographs would be missed in silence.
-    places = (Path(folder, name) for folder, _, names in os.walk(root, onerror=refuse) for name in names)
-    photos = sorted(path for path in places if path.suffix.lower() in READ_SUFFIXES and path.is_file())
+    files = []
+    for folder, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS]
+        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    photos = sorted(path for path in files if path.suffix.lower() in READ_SUFFIXES and path.is_file())
+    others = set(files).difference(photos)
+    heic = HEIC_ADVICE if any(path.suffix.lower() in HEIC_SUFFIXES for path in others) else ""
     if not photos:
-        raise UserError(f"{root} holds no pictures ({', '.join(sorted(READ_SUFFIXES))}): name a folder that does")
+        kinds = ", ".join(sorted(READ_SUFFIXES))
+        raise UserError(f"{root} holds no pictures ({kinds}): name a folder that does{heic and f', or {heic}'}")
+    if others:
+        kinds = ", ".join(sorted({path.suffix.lower() or path.name for path in others})[:MOST_KINDS])
+        count = f"{len(others)} file{'s' * (len(others) > 1)} of other kinds"
+        print(f"{root}: {count} left alone ({kinds}){heic and f'; {heic}'}", file=sys.stderr)
     return photos
 
 
@@ -65,12 +84,15 @@ def find_inputs(names: Sequence[str] | None, output: Path) -> list[tuple[Path, P
             found |= {photo: photo.relative_to(path) for photo in outside(find_photos(path), path, output)}
         elif path.exists():
             found[path] = Path(path.name)
+        elif sequence_files(path):
+            found[path] = Path(NUMBER.sub("", path.stem).strip(" ._-") or "video")
         else:
             folder = Path(*itertools.takewhile(lambda part: not set(part) & set("*?["), path.parts))
             # Path.glob refuses absolute patterns.
             photos = [path for path in map(Path, sorted(glob.glob(name, recursive=True))) if path.is_file()]  # noqa: PTH207
             if not photos:
                 raise UserError(f"input={name}: there is no such file or folder, and nothing matches it as a pattern")
+            photos = [photo for photo in photos if not SYSTEM_FOLDERS & set(photo.relative_to(folder).parts)]
             found |= {photo: photo.relative_to(folder) for photo in outside(photos, folder, output)}
     if not found:
         raise UserError(f"input={names}: nothing is left to paint; name a file, a folder or a pattern")

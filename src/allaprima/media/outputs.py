@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from allaprima.errors import UserError
-from allaprima.media.images import WRITE_OPTIONS
+from allaprima.media.images import READ_SUFFIXES, WRITE_OPTIONS
 from allaprima.media.inputs import STANDARD
 from allaprima.media.recording import RECORDED_SUFFIXES
 from allaprima.media.video import is_video
@@ -29,7 +29,7 @@ def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, 
             raise UserError(f"output={output} is one file, but there are {len(inputs)} inputs: name a folder")
         places = [target]
     else:
-        names = [below.with_name(f"{below.stem}_{style}{result_suffix(below, suffix)}") for _, below in inputs]
+        names = [below.with_name(f"{below.stem}_{style}{result_suffix(source, suffix)}") for source, below in inputs]
         places = [target / name for name in names]
     for place, (source, _) in zip(places, inputs, strict=True):
         kind, suffixes = ("videos", RECORDED_SUFFIXES) if is_video(source) else ("pictures", WRITE_OPTIONS)
@@ -70,7 +70,10 @@ def check_places(places: Sequence[Path], inputs: Sequence[tuple[Path, Path]]) ->
 
 
 def result_suffix(source: Path, wanted: str | None) -> str:
-    """The suffix of a result: for pictures `wanted`, else the input's own where results can have it, .png or .mp4."""
+    """The suffix of a result: for pictures `wanted`, else its own or the nearest to it that results can have."""
     if is_video(source):
-        return source.suffix if source.suffix.lower() in RECORDED_SUFFIXES else ".mp4"
-    return wanted or (source.suffix if source.suffix.lower() in WRITE_OPTIONS else ".png")
+        own = source.suffix if source.is_file() else ""  # a numbered sequence is no file
+        return own if own.lower() in RECORDED_SUFFIXES else ".mp4"
+    if wanted or source.suffix.lower() in WRITE_OPTIONS:
+        return wanted or source.suffix
+    return ".jpg" if READ_SUFFIXES.get(source.suffix.lower()) == "JPEG" else ".png"

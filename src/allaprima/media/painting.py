@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 def check_file_name(name: str) -> str:
     """The name itself. Raises ValueError where it could not be a file's: networks and pictures are called so."""
     if Path(name).name != name or name in ("", ".."):
-        raise ValueError("a name that is a path")
+        raise ValueError("give a name that is no path")
     return name
 
 

@@ -1,138 +1,177 @@
-"""Writing video files: frames at their times, and another file's sound, whole or not at all."""
+"""Writing video files: frames at their times, and another file's sounds and subtitles, whole or not at all."""
 
 import contextlib
-import math
 import os
 import tempfile
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from allaprima.errors import FileError
+from allaprima.media.animation import Animation, PictureSequence
+from allaprima.media.encoders import KINDS, as_picture
 from allaprima.media.files import TEMPORARY, delete_stale, publish
-from allaprima.media.video import Frame, reason
+from allaprima.media.frame import Frame
+from allaprima.media.tracks import Tracks
+from allaprima.media.video import Video, reason
 
-RECORDED_SUFFIXES = (".mp4", ".mkv", ".mov")
-# A quality at which strokes stay strokes; slower presets would take the processor from the painting.
-ENCODER = "libx264"
-OPTIONS = {"crf": "18", "preset": "veryfast"}
+RECORDED_SUFFIXES = tuple(KINDS)
 
 
 @dataclass
 class Recording:
-    """A video file in the making: `write` its frames, then `finish`; or `discard` it, and nothing is left.
+    """A video file in the making, to be used with `with`: `write` its frames, then `finish`; else nothing is left.
 
-    Raises FileError if it cannot be written, or its kind of file has no room for that sound.
+    Raises FileError if it cannot be written.
     """
 
     path: Path  # of the file, one of `RECORDED_SUFFIXES`
     rate: Fraction  # frames a second, about
     time_base: Fraction  # seconds, in which frames have their times
-    rotation: int = 0  # degrees counterclockwise by which players are to turn the frames, which come upright
-    sound: Path | None = None  # a video file whose first sound is copied as it is
+    tracks: Path | None = None  # a video file whose sounds and subtitles are taken over
     pixel_aspect: Fraction | None = None  # width over height of a pixel where it is shown; None if that is not known
+    transparent: bool = False  # whether frames have alpha
+    last_duration: Fraction | None = None  # seconds that the last frame is shown
 
     def __post_init__(self) -> None:
-        path = self.path
+        self.kind = KINDS[self.path.suffix.lower()]
+        self.encoder = (self.kind.transparent if self.transparent else None) or self.kind.opaque
+        self.left: list[str] = []  # what the file has no room for, in words
+        self.count = 0  # frames that were written
+        self.earliest = 0  # time of the next frame
+        self.output: av.container.OutputContainer | None = None
+        self.taken: Tracks | None = None
+        self.finished = False
+        self.failure: FileError | None = None
+        # Frames are written in a thread; nothing may be written after a failure, or while the file is closed.
+        self.lock = threading.Lock()
+        self.temporary: Path | None = None
+
+    @classmethod
+    def of(cls, video: Video | Animation | PictureSequence, path: Path) -> "Recording":
+        """A file with what belongs to a video beside its frames."""
+        own = (each.name for each in fields(cls) if each.name != "path")
+        return cls(path, **{name: getattr(video, name) for name in own})
+
+    def __enter__(self) -> "Recording":
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            delete_stale(path.parent)
-            descriptor, name = tempfile.mkstemp(path.suffix, TEMPORARY, path.parent)
+            self._open()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._discard()
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            delete_stale(self.path.parent)
+            descriptor, name = tempfile.mkstemp(self.path.suffix, TEMPORARY, self.path.parent)
         except OSError as error:
-            raise FileError(f"cannot write {path}: {error.strerror}") from error
-        os.close(descriptor)
+            raise FileError(f"cannot write {self.path}: {error.strerror}") from error
         self.temporary = Path(name)
-        self.output = av.open(name, "w")
-        self.stream = self.output.add_stream(ENCODER, rate=self.rate, options=OPTIONS)
+        os.close(descriptor)
+        self._add_streams()
+
+    def _add_streams(self) -> None:
+        options = dict(self.kind.options)
+        if self.last_duration and self.kind.container == "gif":
+            options["final_delay"] = str(round(self.last_duration * 100))
+        if self.last_duration and self.kind.container == "apng":
+            options["final_delay"] = str(self.last_duration)
+        self.output = av.open(str(self.temporary), "w", format=self.kind.container, container_options=options)
+        self.stream = self.output.add_stream(self.encoder.name, rate=self.rate, options=self.encoder.options)
         context = self.stream.codec_context
         context.time_base = self.time_base
+        context.pix_fmt = self.encoder.pixel_format
         if self.pixel_aspect:
             context.sample_aspect_ratio = self.pixel_aspect
-        # BT.709 in all its parts, and said so: what is not said players guess, each in its own way.
-        context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
-        context.color_range = ColorRange.MPEG
-        if self.rotation:
-            self.stream.set_display_rotation(self.rotation)
-        self.copied: Sound | None = None
-        if self.sound:
-            try:
-                self.copied = Sound(self.sound, self.output)
-            except FileError:
-                self.discard()
-                raise
+        if self.encoder.pixel_format.startswith("yuv"):
+            # BT.709 in all its parts, and said so: what is not said players guess, each in its own way.
+            context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
+            context.color_range = ColorRange.MPEG
+        if self.tracks:
+            self.taken = Tracks(self.tracks, self.output, self.kind.sound)
+            self.left += self.taken.left
 
     def write(self, frame: Frame) -> None:
         """Add a frame, of the same size as all others. Raises FileError if the file cannot be written."""
-        pixels = np.ascontiguousarray(np.rot90(frame.pixels, -self.rotation // 90))
-        height, width = pixels.shape[:2]
-        context = self.stream.codec_context
-        if not context.is_open:
-            context.width = width
-            context.height = height
-            # Colours at half the size, which every player can show, need even sides.
-            context.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-        picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(
-            format=context.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
-        picture.pts, picture.time_base = frame.time, self.time_base
-        self._mux(picture)
+        with self._writing():
+            if frame.time < self.earliest:
+                return
+            self.earliest = frame.time + int(self.kind.shortest / self.time_base)
+            pixels = frame.pixels
+            if self.transparent and self.kind.transparent:
+                alpha = np.full((*pixels.shape[:2], 1), 255, np.uint8) if frame.alpha is None else frame.alpha
+                pixels = np.concatenate([pixels, alpha], axis=2)
+            elif frame.alpha is not None and "transparency" not in self.left and frame.alpha.min() < 255:
+                self.left.append("transparency")
+            picture = as_picture(pixels, self.encoder)
+            context = self.stream.codec_context
+            if not context.is_open:
+                context.width, context.height = picture.width, picture.height
+            picture.pts, picture.time_base = frame.time, self.time_base
+            self._mux(picture)
+            self.count += 1
 
     def finish(self) -> None:
         """Write what is left, and give the file its name. Raises FileError where that is not possible."""
-        self._mux(None)
-        try:
-            if self.copied:
-                self.copied.copy(math.inf)
-            self.close()
+        # Ctrl-C comes to the main thread alone: in another this is done to its end.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self._finish).result()
+
+    def _finish(self) -> None:
+        with self._writing():
+            if self.finished:
+                return
+            self._mux(None)
+            if self.taken:
+                self.taken.finish()
+            self._close()
             publish(self.temporary, self.path)
-        except (av.FFmpegError, OSError) as error:
-            self.temporary.unlink(missing_ok=True)
-            raise FileError(f"cannot write {self.path}: {reason(error)}") from error
+            self.finished = True
 
-    def discard(self) -> None:
-        """Leave no file."""
-        with contextlib.suppress(av.FFmpegError):  # what could not be begun cannot be ended either
-            self.close()
-        self.temporary.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Close the file, which has no name yet."""
-        self.output.close()
-        if self.copied:
-            self.copied.source.close()
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What is written once at a time, and never after a failure: FFmpeg would end the process."""
+        with self.lock:
+            if self.failure:
+                raise self.failure
+            try:
+                yield
+            except (av.FFmpegError, OSError) as error:
+                self.failure = FileError(f"cannot write {self.path}: {reason(error)}")
+                raise self.failure from error
 
     def _mux(self, picture: av.VideoFrame | None) -> None:
-        try:
-            for packet in self.stream.encode(picture):
-                if self.copied:  # of one moment near its picture, or a player has to read back and forth
-                    self.copied.copy(float((packet.dts or 0) * packet.time_base))
-                self.output.mux(packet)
-        except (av.FFmpegError, OSError) as error:
-            mend = "; if it is for the sound, give output=NAME.mkv" if self.sound else ""
-            raise FileError(f"cannot write {self.path}: {reason(error)}{mend}") from error
+        for packet in self.stream.encode(picture):
+            if self.taken:  # of one moment near its picture, or a player has to read back and forth
+                self.taken.copy(float((packet.dts or 0) * packet.time_base))
+            self.output.mux(packet)
 
+    def _close(self) -> None:
+        output, self.output = self.output, None
+        if self.taken:
+            self.taken.close()
+        if output:
+            output.close()
 
-class Sound:
-    """The first sound of a video file, copied as it is. Raises FileError where the output has no room for it."""
-
-    def __init__(self, path: Path, output: av.container.OutputContainer) -> None:
-        self.source = av.open(str(path))
-        self.output = output
-        stream = self.source.streams.audio[0]
-        try:
-            self.stream = output.add_stream_from_template(stream)
-            self.packets = (packet for packet in self.source.demux(stream) if packet.dts is not None)
-            self.next = next(self.packets, None)
-        except (av.FFmpegError, ValueError) as error:
-            raise FileError(f"the sound of {path} does not fit into such a file: give output=NAME.mkv") from error
-
-    def copy(self, until: float) -> None:
-        """Copy what begins before `until`, in seconds."""
-        while self.next and float(self.next.dts * self.next.time_base) <= until:
-            self.next.stream = self.stream
-            self.output.mux(self.next)
-            self.next = next(self.packets, None)
+    def _discard(self) -> None:
+        with self.lock:
+            self.failure = self.failure or FileError(f"{self.path} is closed")
+            with contextlib.suppress(av.FFmpegError, OSError):  # what could not be begun cannot be ended either
+                self._close()
+            if self.temporary:
+                self.temporary.unlink(missing_ok=True)

@@ -1,7 +1,11 @@
 """Blocks that the networks share: padded convolutions, instance norm, input noise, residual and resize blocks.
 
+What a pass through all of them has in common, `Pass`, goes from layer to layer.
+
 They read as the papers do; how they are computed fast on a processor is in `networks.fast`.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,20 +14,54 @@ from torch import Tensor, nn
 
 from allaprima.networks.fast import doubled_conv, few_channel_conv, instance_norm, padded
 
+CELL = 4  # pixels; the residual blocks of both networks work at a quarter of the size
 NOISE_TILE = 256  # pixels a side
 
 
+class Pass(NamedTuple):
+    """How a batch goes through the layers.
+
+    A network knows how to paint; what it paints like is its code, the scales and shifts of all its instance norms
+    (conditional instance norm: Dumoulin, Shlens, Kudlur 2017).
+    """
+
+    codes: Tensor  # (1, K), (B, K) for one of each picture's own, or (R, K) to be mixed by `shares`
+    circular: bool = False  # all padding is (see `TransformationNetwork`)
+    shares: Tensor | None = None  # (1 or B, R, H, W), of each code at each pixel, with the margin; sums are 1
+
+
 class InstanceNorm(nn.Module):
-    """Instance norm (Ulyanov et al. 2016) with scale and shift: (B, C, H, W) to the same."""
+    """Instance norm (Ulyanov et al. 2016): (B, C, H, W) to the same, scaled and shifted as the pass's code says.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: C.
+        cell: pixels a side of a position.
+    """
+
+    first = 0  # where in a code its C scales begin, and after them its C shifts
+
+    def __init__(self, channels: int, cell: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.channels = channels
+        self.cell = cell
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, how: Pass) -> Tensor:
         """(B, C, H, W) to the same."""
-        return instance_norm(x, self.weight, self.bias)
+        return instance_norm(x, *self.scale_and_shift(x, how))
+
+    def scale_and_shift(self, x: Tensor, how: Pass) -> tuple[Tensor, Tensor]:
+        """Both (C,), or (B, C, 1, 1), or mixed place by place (1 or B, C, H, W)."""
+        codes = how.codes[:, self.first : self.first + 2 * self.channels]
+        if how.shares is not None:
+            shares = at_cells(how.shares, self.cell, x.shape[2:])
+            return torch.einsum("rc,brhw->bchw", codes, shares).to(x.dtype).chunk(2, 1)
+        return codes[0].chunk(2) if len(codes) == 1 else codes[..., None, None].to(x.dtype).chunk(2, 1)
+
+
+def at_cells(shares: Tensor, cell: int, size: torch.Size) -> Tensor:
+    """(B, R, H, W) by pixels to (B, R, h, w), a `size` in cells of that many pixels, cut off alike on all sides."""
+    rows, columns = ((pixels // cell - kept) // 2 for pixels, kept in zip(shares.shape[2:], size, strict=True))
+    return F.avg_pool2d(shares, cell)[..., rows : rows + size[0], columns : columns + size[1]]
 
 
 class InputNoise(nn.Module):
@@ -58,12 +96,12 @@ class InputNoise(nn.Module):
 
 
 class Layers(nn.Sequential):
-    """Layers one after another; those that pad, `PADDED`, get `circular`."""
+    """Layers one after another; those of this file, `OWN`, are told how."""
 
-    def forward(self, x: Tensor, circular: bool) -> Tensor:
-        """(B, C, H, W) through all layers; `circular`: all padding is (see `TransformationNetwork`)."""
+    def forward(self, x: Tensor, how: Pass) -> Tensor:
+        """(B, C, H, W) through all layers."""
         for layer in self:
-            x = layer(x, circular) if isinstance(layer, PADDED) else layer(x)
+            x = layer(x, how) if isinstance(layer, OWN) else layer(x)
         return x
 
 
@@ -73,16 +111,21 @@ class PaddedConv(nn.Conv2d):
     The padding is circular, or else a reflection.
     """
 
-    def forward(self, x: Tensor, circular: bool) -> Tensor:
+    def forward(self, x: Tensor, how: Pass) -> Tensor:
         """(B, C, H, W) to (B, D, H/stride, W/stride)."""
-        return F.conv2d(padded(x, self.kernel_size[0] // 2, circular), self.weight, self.bias, self.stride)
+        return F.conv2d(padded(x, self.kernel_size[0] // 2, how.circular), self.weight, self.bias, self.stride)
 
 
 class ConvNorm(Layers):
-    """Convolution, then instance norm: (B, C, H, W) to (B, D, H/stride, W/stride)."""
+    """Convolution, then instance norm: (B, C, H, W) to (B, D, H/stride, W/stride).
 
-    def __init__(self, channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(PaddedConv(channels, out_channels, kernel, stride, bias=False), InstanceNorm(out_channels))
+    `cell`: pixels a side of a position, after the convolution.
+    """
+
+    def __init__(self, channels: int, out_channels: int, kernel: int, cell: int, stride: int = 1) -> None:
+        super().__init__(
+            PaddedConv(channels, out_channels, kernel, stride, bias=False), InstanceNorm(out_channels, cell)
+        )
 
 
 class Residual(nn.Module):
@@ -90,19 +133,22 @@ class Residual(nn.Module):
 
     Unless padding is circular the second takes none, so that a position is lost on each side: a margin that is to be
     cut off (see `TransformationNetwork`) costs less and less from block to block. In Johnson et al. (2016, supplement)
-    neither takes any. There are `hidden` channels between the two convolutions.
+    neither takes any. There are `hidden` channels between the two convolutions, and a position is a cell of `CELL`
+    pixels a side.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.body = Layers(ConvNorm(channels, hidden, 3), nn.ReLU(inplace=True), ConvNorm(hidden, channels, 3))
+        self.body = Layers(
+            ConvNorm(channels, hidden, 3, CELL), nn.ReLU(inplace=True), ConvNorm(hidden, channels, 3, CELL)
+        )
 
-    def forward(self, x: Tensor, circular: bool) -> Tensor:
+    def forward(self, x: Tensor, how: Pass) -> Tensor:
         """(B, C, H, W) to the same with circular padding, else to (B, C, H - 2, W - 2)."""
-        if circular:
-            return x + self.body(x, circular)
+        if how.circular:
+            return x + self.body(x, how)
         first, rectifier, (second, norm) = self.body
-        return x[..., 1:-1, 1:-1] + norm(F.conv2d(rectifier(first(x, circular)), second.weight))
+        return x[..., 1:-1, 1:-1] + norm(F.conv2d(rectifier(first(x, how)), second.weight), how)
 
 
 class ResizeConv(nn.Module):
@@ -115,18 +161,18 @@ class ResizeConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(nn.Conv2d(channels, out_channels, 3, bias=False).weight.detach())
 
-    def forward(self, x: Tensor, circular: bool) -> Tensor:
+    def forward(self, x: Tensor, how: Pass) -> Tensor:
         """(B, C, H, W) to (B, D, 2H, 2W)."""
-        wider = padded(x, 1, circular=True) if circular else F.pad(x, (1,) * 4, mode="replicate")
+        wider = padded(x, 1, circular=True) if how.circular else F.pad(x, (1,) * 4, mode="replicate")
         return doubled_conv(wider, self.weight)
 
 
 class FewChannelConv(nn.Conv2d):
     """`PaddedConv` to few channels: (B, C, H, W) to (B, D, H, W), H and W even."""
 
-    def forward(self, x: Tensor, circular: bool) -> Tensor:
+    def forward(self, x: Tensor, how: Pass) -> Tensor:
         """(B, C, H, W), H and W even, to (B, D, H, W)."""
-        return few_channel_conv(padded(x, self.kernel_size[0] // 2, circular), self.weight, self.bias)
+        return few_channel_conv(padded(x, self.kernel_size[0] // 2, how.circular), self.weight, self.bias)
 
 
-PADDED = (PaddedConv, ConvNorm, Residual, ResizeConv, FewChannelConv)
+OWN = (InstanceNorm, PaddedConv, ConvNorm, Residual, ResizeConv, FewChannelConv)

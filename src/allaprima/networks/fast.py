@@ -36,16 +36,19 @@ def padded(x: Tensor, border: int, circular: bool) -> Tensor:
     return _CircularPad.apply(x, border) if circular else F.pad(x, (border,) * 4, mode="reflect")
 
 
-def instance_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """F.instance_norm with scale and shift, (C,) both: (B, C, H, W) to the same.
+def instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """F.instance_norm, (B, C, H, W) to the same, with a scale and a shift: both (C,), or of a shape to broadcast.
 
     As batch norm of one image at a time: that keeps channels_last, where PyTorch's own instance norm converts to
     contiguous and the next convolution back.
     """
+    affine = (scale, shift) if scale.ndim == 1 else (None, None)
     recorded = torch.compiler.is_exporting() or torch.jit.is_tracing()  # for an engine, which has its own
     if x.is_cuda or recorded:
-        return F.instance_norm(x, weight=weight, bias=bias)
-    return torch.cat([F.batch_norm(image, None, None, weight, bias, training=True) for image in x.split(1)])
+        y = F.instance_norm(x, weight=affine[0], bias=affine[1])
+    else:
+        y = torch.cat([F.batch_norm(image, None, None, *affine, training=True) for image in x.split(1)])
+    return y if scale.ndim == 1 else torch.addcmul(shift, y, scale)
 
 
 def doubled_conv(padded: Tensor, weight: Tensor) -> Tensor:

@@ -6,16 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic_core import from_json
 
+from allaprima.limits import unique
 from allaprima.media.painting import Painting
 from allaprima.networks.settings import NetworkSettings
 from allaprima.old_names import translated
 
+LARGEST = 1 << 20  # characters; a network of a hundred paintings has a twentieth
 Count = Annotated[int, Field(ge=0, le=2**53)]
 # What the comparison found at one size: by the optimizer's start; `of`: its limit of iterations.
 EquivalentIterations = Annotated[dict[Literal["noise", "photo", "of", "photographs"], float], Field(min_length=2)]
+
+
+def named_apart(paintings: list[Painting]) -> list[Painting]:
+    """The paintings themselves. Raises ValueError where two have one name."""
+    unique([painting.name for painting in paintings])
+    return paintings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +33,11 @@ class Metadata:
     __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)
 
     network: NetworkSettings  # how it is built
-    style: Painting  # the painting; of several, what they are called together
+    # In the order of its table of codes.
+    paintings: Annotated[list[Painting], Field(min_length=1), AfterValidator(named_apart)]
     style_size: Annotated[int, Field(ge=1, le=2**16)]  # short side of the painting in training, pixels
     loss_network: str  # see `VGGWeights.identity`
     loss: dict[str, JsonValue]  # the objective that it was trained on, `LossSettings`
-    # Names of the paintings of a network for several, else None.
-    styles: Annotated[list[str], Field(min_length=1)] | None = None
     teacher: str | None = None  # name of the network that it learned from
     init: dict[str, JsonValue] | None = None  # what it began with, see `initial_network`
     settings: dict[str, JsonValue] = field(default_factory=dict)  # the others of its run
@@ -39,9 +46,29 @@ class Metadata:
     seconds: Annotated[float, Field(ge=0)] = 0
     # The objective's terms on held-out photographs, at the last step.
     validation: dict[str, float] = field(default_factory=dict)
-    content_weights: dict[str, float] = field(default_factory=dict)  # by painting, at the last step
+    content_weights: dict[str, list[float]] = field(default_factory=dict)  # by painting and level, at the last step
     # What the comparison found, by pixels of a side.
     equivalent_iterations: dict[str, EquivalentIterations] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the network's file is called: as its painting, or `gallery` if it has several."""
+        return self.paintings[0].name if len(self.paintings) == 1 else "gallery"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the paintings."""
+        return [painting.name for painting in self.paintings]
+
+    @property
+    def title(self) -> str:
+        """What to call the network's paintings in a line."""
+        return str(self.paintings[0]) if len(self.paintings) == 1 else f"{len(self.paintings)} paintings"
+
+    def content_weight(self, painting: str, boldness: float) -> float | None:
+        """The content weight of a painting at a boldness, between two in the way of a geometric mean; None: unknown."""
+        weights = self.content_weights.get(painting)
+        return weights and weights[0] ** (1 - boldness) * weights[-1] ** boldness
 
     def as_dict(self) -> dict[str, Any]:
         """The same in dictionaries, lists, texts and numbers."""
@@ -63,6 +90,8 @@ def metadata_from(facts: dict[str, Any]) -> Metadata:
 
 def read_metadata(text: str) -> Metadata:
     """What `Metadata.as_json` wrote. Raises ValueError for anything else that a stranger may have written."""
+    if len(text) > LARGEST:
+        raise ValueError("too much to read")
     metadata = metadata_from(from_json(text))
     # In a terminal, or as an interpolation in settings that are taken up again.
     if not all(text.isprintable() and "${" not in text for text in texts_in(metadata.as_dict())):

@@ -10,7 +10,7 @@ from allaprima.limits import SMALLEST_SIDE
 from allaprima.losses.objective import LossSettings, StyleSettings, fast_on_cpu, load_objectives
 from allaprima.losses.perceptual import PerceptualLoss
 from allaprima.losses.style import bundled_style
-from allaprima.media.images import at_short_side, read_photo, resized
+from allaprima.media.images import LONGEST, at_short_side, read_photo, resized
 from allaprima.optimization.image import OnIteration, optimize
 
 
@@ -52,7 +52,7 @@ def coarse_to_fine(
     picture = start
     coarser = None
     for loss, scale in zip(losses, scales, strict=True):
-        content = at_short_side(photo, scale)
+        content = at_short_side(photo, scale, LONGEST)
         picture = resized(picture, content.shape[-2:])
         if coarser is not None and loss.content_layers:
             # The enlarged picture, with what its photograph shows at this scale only.

@@ -6,11 +6,12 @@ from pathlib import Path
 from PIL import Image
 
 from allaprima.media.files import write_atomically
-from allaprima.media.images import Picture, resized, to_image, write_picture
+from allaprima.media.images import MOST_PIXELS_A_SIDE, Picture, off_white, resized, to_image, write_picture
 from allaprima.optimization.image import Iteration
 
 FRAME_MILLISECONDS = 80
 LAST_FRAME_MILLISECONDS = 2000
+LONGEST_FRAME = MOST_PIXELS_A_SIDE["WEBP"]
 MOST_FRAMES = 100
 
 
@@ -42,10 +43,14 @@ class ProgressRecorder:
     def finish(self, photo: Picture) -> None:
         """Write the last picture, at the photograph's size and with its transparency, and the animation."""
         self.frames.append(to_image(self.last.picture[0]))
-        write_picture(self.output, Picture(resized(self.last.picture, photo.image.shape[-2:])[0], photo.alpha))
+        pastiche = resized(self.last.picture, photo.image.shape[-2:])[0]
+        pastiche = pastiche if photo.alpha is None else off_white(pastiche, photo.alpha)
+        write_picture(self.output, Picture(pastiche, photo.alpha))
         encoded = io.BytesIO()
-        # Pictures of earlier scales are enlarged to the last one's size.
-        first, *others = [frame.resize(self.frames[-1].size, Image.Resampling.BICUBIC) for frame in self.frames]
+        # Pictures of earlier scales are enlarged to the last one's size, if WebP has room for it.
+        last = self.frames[-1].size
+        size = [round(side * min(1, LONGEST_FRAME / max(last))) for side in last]
+        first, *others = [frame.resize(size, Image.Resampling.BICUBIC) for frame in self.frames]
         durations = [FRAME_MILLISECONDS] * len(others) + [LAST_FRAME_MILLISECONDS]
         first.save(encoded, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=80)
         write_atomically(self.animation, encoded.getvalue())

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import re
 import secrets
 import shutil
@@ -21,7 +22,9 @@ from allaprima.losses.objective import StyleSettings
 from allaprima.losses.style import bundled_style
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import open_upright
+from allaprima.networks.base import BOLDEST, BOLDNESS
 from allaprima.networks.files import network_name
+from allaprima.serving.answers import Page, without_traceback
 from allaprima.serving.watched_training import STEPS_A_MINUTE, TrainCommand, end_training, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
@@ -59,13 +62,10 @@ load_stylizer = functools.lru_cache(maxsize=4)(Stylizer.load)
 
 
 def opened(path: Path | None) -> Image.Image:
-    """The picture that a visitor gave. Raises gr.Error, which the page shows, for what is none."""
+    """The picture that a visitor gave. Raises UserError, which the page shows, for what is none."""
     if path is None:
-        raise gr.Error("First give a picture.")
-    try:
-        return open_upright(path, name="That file")
-    except UserError as error:
-        raise gr.Error(f"{error}.") from error
+        raise UserError("First give a picture")
+    return open_upright(path, name="That file")
 
 
 def network_of(style: str, trained: dict[str, str], fast: bool = False) -> str:
@@ -73,13 +73,25 @@ def network_of(style: str, trained: dict[str, str], fast: bool = False) -> str:
     return trained.get(style) or network_name(style, fast)
 
 
+def has_choice(style: str, trained: dict[str, str]) -> bool:
+    """Whether the network of a choice can paint calmly or boldly."""
+    return load_stylizer(network_of(style, trained)).network.levels > 1
+
+
 def paint(
-    photo: Path | None, style: str, trained: dict[str, str], brush: float, strength: float, color: bool
+    photo: Path | None,
+    style: str,
+    trained: dict[str, str],
+    brush: float,
+    strength: float,
+    color: bool,
+    boldness: float,
 ) -> tuple[tuple[Image.Image, Image.Image], str]:
     """The photograph and its stylized image, and what to say of them."""
-    image = opened(photo).convert("RGB")
+    image = opened(photo)
     started = time.monotonic()
-    painted = load_stylizer(network_of(style, trained))(image, strength, color, SIZE, brush)
+    bold = boldness if has_choice(style, trained) else None
+    painted = load_stylizer(network_of(style, trained))(image, strength, color, SIZE, brush, bold)
     for each in (image, painted):
         # Gradio calls a result by what is in it, and writes it again while another visitor still reads the same.
         each.info["visit"] = secrets.token_hex()
@@ -101,7 +113,7 @@ def train(
     painting: Path | None, minutes: int, trained: dict[str, str], train_command: TrainCommand
 ) -> Iterator[tuple[Any, str, dict[str, str], Any, Any]]:
     """Train, and show the sheets as they come; at the end the painting is among the choices of this visitor."""
-    image = opened(painting).convert("RGB")
+    image = opened(painting)
     name = re.sub(r"\W+", "_", painting.stem, flags=re.ASCII).strip("_")[:40] or "painting"
     run = Path(tempfile.mkdtemp(prefix="training-"))
     unchanged = gr.skip()
@@ -121,8 +133,6 @@ def train(
         styles = gr.Dropdown(choices=[*choices(), *((title, title) for title in trained)])
         note = f"{name} is trained: it is the last of the paintings on the other pages"
         yield sheet, note, trained, styles, styles
-    except UserError as error:
-        raise gr.Error(f"{error}.") from error
     finally:
         shutil.rmtree(run, ignore_errors=True)
 
@@ -134,7 +144,7 @@ def choices() -> list[tuple[str, str]]:
 
 def page(train_command: TrainCommand | None) -> gr.Blocks:
     """The page; without `train_command` visitors may not train."""
-    with gr.Blocks(title="Alla Prima", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
+    with Page(title="Alla Prima", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         gr.Markdown("# Alla Prima\nA photograph in the manner of a painting, computed on the machine that serves this.")
         trained = gr.State({})
         with gr.Tab("Photograph"):
@@ -154,13 +164,19 @@ def paint_tab(trained: gr.State) -> gr.Dropdown:
             photo = upload(["upload", "webcam", "clipboard"], "Photograph")
             style = gr.Dropdown(choices(), value=StyleSettings().name, label="Painting")
             brush = gr.Radio(BRUSH_CHOICES, value=1, label="Brush")
+            boldness = gr.Slider(
+                0, BOLDEST, BOLDNESS, step=0.05, label="Calm to bold", visible=has_choice(StyleSettings().name, {})
+            )
             strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
             color = gr.Checkbox(label="Keep the photograph's colours")
             button = gr.Button("Paint", variant="primary")
         with gr.Column():
             result = gr.ImageSlider(label="Photograph and painting", format="png", interactive=False)
             note = gr.Markdown()
-    button.click(paint, [photo, style, trained, brush, strength, color], [result, note], concurrency_id="processor")
+    asked = [photo, style, trained, brush, strength, color, boldness]
+    button.click(paint, asked, [result, note], concurrency_id="processor")
+    boldness.release(paint, asked, [result, note], concurrency_id="processor")
+    style.change(lambda *choice: gr.Slider(visible=has_choice(*choice)), [style, trained], boldness)
     return style
 
 
@@ -211,6 +227,8 @@ def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, tr
 def launch(host: str, port: int, megabytes: int, train_command: TrainCommand | None) -> None:
     """Serve the page, and end with it what is being trained; without `train_command` visitors may not train."""
     blocks = page(train_command).queue(max_size=WAITING, default_concurrency_limit=1)
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(without_traceback)
     try:
         blocks.launch(
             server_name=host,
@@ -218,7 +236,6 @@ def launch(host: str, port: int, megabytes: int, train_command: TrainCommand | N
             max_file_size=f"{megabytes}mb",
             share=False,
             quiet=True,
-            show_error=True,
             ssr_mode=False,
             footer_links=[],
             theme=gr.themes.Base(**FONTS).set(**CONTRAST),

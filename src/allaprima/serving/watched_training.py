@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,9 @@ def train_watched(command: list[str], folder: Path) -> Iterator[Progress]:
     started = time.monotonic()
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "torch")}  # which PyTorch makes when imported
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+        )
     RUNNING.add(process)
     try:
         while process.poll() is None:
@@ -45,8 +48,19 @@ def train_watched(command: list[str], folder: Path) -> Iterator[Progress]:
     network = newest(folder, "*/*/models/*.safetensors")
     if network is None:
         lines = log.read_text(errors="replace").splitlines()
-        raise UserError(next((line for line in reversed(lines) if line.startswith("error: ")), "training ended early"))
+        told = next((line for line in reversed(lines) if line.startswith("error: ")), "training ended early")
+        raise UserError(told.removeprefix("error: ").replace(f"{folder}/", ""))
     yield Progress(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), network)
+
+
+def end_with_watcher() -> None:
+    """In the process that trains: end it when its watcher does, even by kill -9, which closes the pipe between them."""
+
+    def wait() -> None:
+        os.read(0, 1)  # not by sys.stdin, which processes that are forked would wait for
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def end_training() -> None:

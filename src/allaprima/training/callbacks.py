@@ -17,7 +17,7 @@ ROWS = 8
 
 
 class SampleSheet(Callback):
-    """At every validation a picture in `folder`: a row per photograph, itself and its pastiche for every painting."""
+    """At every validation a picture in `folder`: a row per photograph, itself and its pastiche for every code."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,7 +28,8 @@ class SampleSheet(Callback):
             return
         photos = torch.cat([photos for (photos,) in trainer.val_dataloaders])[:ROWS].to(module.device)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            columns = [photos, *(module.paint(module.ema, photos, style).float() for style in module.styles)]
+            codes = module.ema.module.codes.flatten(0, 1)
+            columns = [photos, *(module.ema(photos, code).float() for code in codes)]
         rows = torch.stack(columns, 1).flatten(0, 1)
         path = self.folder / f"step_{trainer.global_step:06d}.png"
         write_picture(path, Picture(make_grid(rows, nrow=len(columns), padding=4, pad_value=1).cpu(), None))

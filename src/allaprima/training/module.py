@@ -1,6 +1,7 @@
 """Training a network: the LightningModule."""
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from allaprima.data.photos import Batch
-from allaprima.networks.multistyle import MultiStyle
+from allaprima.networks.base import TransformationNetwork
 from allaprima.training.ema import EMA
 from allaprima.training.schedule import OptimizerSettings, learning_rate_factor
 from allaprima.training.terms import Objective, Step, Term
@@ -20,7 +21,7 @@ class StyleTransfer(pl.LightningModule):
     """Photographs, their pastiches, and the weighted sum of terms that the network learns to lower.
 
     Args:
-        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both; of several paintings a `MultiStyle`.
+        network: photographs to pastiches, (B, 3, H, W) in [0, 1] both.
         objective: what is validated.
         terms: what is trained on, see `build_terms`; None: the objective alone.
         optimizer: how fast it learns.
@@ -29,7 +30,7 @@ class StyleTransfer(pl.LightningModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: TransformationNetwork,
         objective: Objective,
         terms: Sequence[Term] | None = None,
         optimizer: OptimizerSettings | None = None,
@@ -42,62 +43,62 @@ class StyleTransfer(pl.LightningModule):
         self.registered = nn.ModuleList(term.value for term in self.terms if isinstance(term.value, nn.Module))
         self.optimizer = optimizer or OptimizerSettings()
         self.seed = seed
-        self.styles = tuple(objective.losses)
+        self.code_names = tuple(itertools.product(network.paintings, range(network.levels)))
         self.ema = EMA(network, self.optimizer.ema_decay)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted sum of the terms."""
-        step = self.paint_batch(batch.photos)
+        step = self.step = self.paint_batch(batch.photos)
         values = {term.name: term.value(step) for term in self.terms}
-        self.log_values(values)
+        self.log_values(values, step)
         return sum(term.weight * values[term.name] for term in self.terms)
 
     def paint_batch(self, photos: Tensor) -> Step:
-        """Paint (B, 3, H, W) in the manner of one of the paintings, all in turn."""
+        """Paint (B, 3, H, W) by one of the network's codes, all in turn."""
         # What is drawn here, like the samples, is a function of seed and step alone: a resumed run draws the same.
         seed = step_seed(self.seed, self.global_step, self.global_rank)
-        style = self.styles[self.global_step % len(self.styles)]
+        painting, level = self.code_names[self.global_step % len(self.code_names)]
 
-        def paint(photos: Tensor, network: nn.Module | None = None) -> Tensor:
+        def paint(photos: Tensor, network: TransformationNetwork | None = None) -> Tensor:
             torch.manual_seed(seed)
-            return network(photos, training=True) if network else self.paint(self.network, photos, style, training=True)
+            if network:  # another, of one painting
+                return network(photos, network.code(boldness=level), training=True)
+            return self.network(photos, self.network.code(painting, level), training=True)
 
         torch.manual_seed(seed)
         # Circular padding has a seam, which the network can see: so it is anywhere but at the borders.
         photos = photos.roll(torch.randint(photos.shape[-1], (2,)).tolist(), (2, 3))
-        return Step(photos, paint(photos), style, paint)
+        return Step(photos, paint(photos), painting, level, paint)
 
-    def paint(self, network: nn.Module, photos: Tensor, style: str, training: bool = False) -> Tensor:
-        """Pastiches of photographs in the manner of one of the paintings; (B, 3, H, W) in [0, 1] both."""
-        named = (style,) if isinstance(self.network, MultiStyle) else ()
-        return network(photos, *named, training=training)
-
-    def log_values(self, values: Mapping[str, Tensor]) -> None:
+    def log_values(self, values: Mapping[str, Tensor], step: Step) -> None:
         """Log every term, and in place of the objective those that it is the sum of."""
         self.log_dict(dict(values), prog_bar=True, logger=False)
         logged = {name: value for name, value in values.items() if name != "objective"}
         if "objective" in values:
-            content_weight = self.objective.losses[self.objective.style].content_weight
+            content_weight = self.objective.content_weights[step.painting][step.level]
             logged |= self.objective.terms._asdict() | {"content_weight": content_weight}
         self.log_dict({f"train/{name}": value for name, value in logged.items()})
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Update the average of the weights, and the content weight."""
         self.ema.update_parameters(self.network)
-        if self.objective.content_distance is not None and self.objective.terms:
+        if self.objective.terms:
             content = self.all_gather(self.objective.terms.content.detach())
-            self.objective.adjust_content_weight(content.mean().item())
+            self.objective.adjust_content_weight(self.step.painting, self.step.level, content.mean().item())
 
     def validation_step(self, batch: tuple[Tensor], batch_idx: int) -> None:
-        """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1]."""
+        """The objective's terms on held-out photographs, (B, 3, H, W) in [0, 1], over all codes."""
         (photos,) = batch
-        for style, loss in self.objective.losses.items():
-            terms = loss.between(self.paint(self.ema, photos, style), photos)
+        for painting, level in self.code_names:
+            pastiches = self.ema(photos, self.ema.module.code(painting, level))
+            terms = self.objective.between(pastiches, photos, painting, level)
             self.log_dict({f"val/{name}": value for name, value in terms._asdict().items()}, batch_size=len(photos))
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam, its rate as `learning_rate_factor` has it, step by step."""
-        optimizer = torch.optim.Adam(self.network.parameters(), self.optimizer.learning_rate)
+        rate = self.optimizer.learning_rate
+        codes = {"params": [self.network.codes], "lr": rate * self.optimizer.code_rate}
+        optimizer = torch.optim.Adam([{"params": self.network.layers.parameters()}, codes], rate)
         factor = functools.partial(learning_rate_factor, steps=self.trainer.max_steps, settings=self.optimizer)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -77,6 +77,6 @@ class RunRecord(Callback):
             images_seen=self.images_seen,
             seconds=round(self.seconds),
             validation=self.validation,
-            content_weights=module.objective.content_state()["weights"],
+            content_weights=module.objective.content_weights,
         )
         write_network(path, module.ema.module, metadata)

@@ -2,7 +2,6 @@
 
 import os
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,21 @@ import torch
 from allaprima.errors import UserError
 from allaprima.networks.metadata import Metadata, metadata_from
 from allaprima.old_names import translated
+from allaprima.training.processes import STARTED, is_started, now
 
 # Of a network's metadata, what a run and its resumption must have in common.
-COMPARED = ("network", "style_size", "styles", "loss_network", "loss", "teacher")
+COMPARED = ("network", "style_size", "loss_network", "loss", "teacher")
 LAST = Path("checkpoints", "last.ckpt")  # in a run's folder
 NETWORK_FOLDER = "models"  # likewise
 
 
 def new_folder(runs: Path, name: str) -> Path:
     """Make a folder for a run that starts now: NAME/date_time below `runs`, the same for all its processes."""
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        if "ALLAPRIMA_STARTED" not in os.environ:
-            raise UserError("trainer=ddp starts its processes itself: leave out torchrun")
-        return runs / name / os.environ["ALLAPRIMA_STARTED"]
+    if is_started():
+        return runs / name / os.environ[STARTED]
     while True:
-        os.environ["ALLAPRIMA_STARTED"] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        folder = runs / name / os.environ["ALLAPRIMA_STARTED"]
+        os.environ[STARTED] = now()
+        folder = runs / name / os.environ[STARTED]
         try:
             folder.mkdir(parents=True)
         except FileExistsError:  # of a run that started in the same second
@@ -45,7 +43,7 @@ def find_checkpoint(resume: str | None, runs: Path, metadata: Metadata, settings
     if resume is None:
         return None
     if resume == "last":
-        folder = runs / metadata.style.name
+        folder = runs / metadata.name
         found = sorted(folder.glob(f"*/{LAST}"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise UserError(f"nothing to resume: {folder} holds no run with a checkpoint; leave out resume=last")
@@ -55,18 +53,27 @@ def find_checkpoint(resume: str | None, runs: Path, metadata: Metadata, settings
     checkpoint, theirs = read_checkpoint(path, resume)
     if path.parent.name != LAST.parent.name:
         raise UserError(f"resume={resume} is not in a run's folder: put it back into RUN/{LAST.parent}")
-    if not theirs.style.same_as(metadata.style):
-        raise UserError(f"{path} is of {theirs.style.title}, not {metadata.style.title}: give the same style=")
-    if theirs.style.name != metadata.style.name:
-        raise UserError(f"{path} is of a picture called {theirs.style.name}: call this one so too")
+    if digests(theirs) != digests(metadata):
+        raise UserError(f"{path} is of {theirs.title}, not {metadata.title}: give the same style=")
+    if theirs.names != metadata.names:
+        raise UserError(f"{path} is of a picture called {', '.join(theirs.names)}: call this one so too")
+    network = path.parents[1] / NETWORK_FOLDER / f"{theirs.name}.safetensors"
+    trained_on = (
+        f"; to train its network further, leave out resume= and give init={network}" if network.exists() else ""
+    )
     before = comparable(theirs, checkpoint["settings"])
     for key, mine in comparable(metadata, settings).items():
         if before.get(key) != mine:
-            raise UserError(f"{path} was trained with {key}={before.get(key)}, not {mine}: give the same to resume")
-    network = path.parents[1] / NETWORK_FOLDER / f"{theirs.style.name}.safetensors"
+            advice = f"give the same to resume{trained_on}"
+            raise UserError(f"{path} was trained with {key}={before.get(key)}, not {mine}: {advice}")
     if checkpoint["global_step"] >= settings["max_steps"] and network.exists():
-        raise UserError(f"{path} has its {checkpoint['global_step']} steps already: init={network} begins there")
+        raise UserError(f"{path} has its {checkpoint['global_step']} steps already{trained_on}")
     return path
+
+
+def digests(metadata: Metadata) -> list[str]:
+    """Which pictures the paintings were read from."""
+    return [painting.sha256 for painting in metadata.paintings]
 
 
 def read_checkpoint(path: Path, resume: str) -> tuple[dict[str, Any], Metadata]:

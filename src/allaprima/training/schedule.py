@@ -11,6 +11,7 @@ class OptimizerSettings:
     """Adam's learning rate over the steps, and the moving average of the weights, which is validated and kept."""
 
     learning_rate: NonNegative = 1e-3  # at its height
+    code_rate: NonNegative = 12.0  # of the codes, in multiples of the others'
     warmup_steps: NonNegativeInt = 20  # over which it rises from nothing
     decay_share: UnitInterval = 0.3  # last part of the steps, 0 to 1, over which it falls along a cosine to nothing
     ema_decay: UnitInterval = 0.98  # of the moving average, see `EMA`

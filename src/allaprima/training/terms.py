@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from allaprima.losses.grid import grid_energy
 from allaprima.losses.perceptual import LossTerms, PerceptualLoss
 from allaprima.losses.stability import instability
 from allaprima.losses.style import Style
+from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.files import load_network
 from allaprima.networks.metadata import Metadata
 
@@ -40,7 +41,8 @@ class Step(NamedTuple):
 
     photos: Tensor  # (B, 3, H, W) in [0, 1]
     pastiches: Tensor  # of `photos`, the same shape and range, with their gradient
-    style: str  # name of the painting
+    painting: str  # its name
+    level: int  # which of its codes, 0 the calm or the only one
     # (photographs, network) to pastiches with the input noise of `pastiches`; without a network by the one that is
     # trained.
     paint: Callable[..., Tensor]
@@ -55,45 +57,50 @@ class Term(NamedTuple):
 
 
 class Objective(nn.Module):
-    """The objective of each painting, by its name, its content term kept at `content_distance` by the content weight.
+    """The objective of each painting, by its name, its content term kept at a distance by the content weight.
 
-    One weight would keep a face in one painting and lose it in another; one distance means the same for all. None
-    leaves the content weights as they are.
+    One weight would keep a face in one painting and lose it in another; one distance means the same for all. Each code
+    of a painting has a weight and a distance of its own. Without distances the content weights stay as they are.
     """
 
-    def __init__(self, losses: Mapping[str, PerceptualLoss], content_distance: float | None = None) -> None:
+    def __init__(
+        self, losses: Mapping[str, PerceptualLoss], levels: int = 1, content_distances: Sequence[float] | None = None
+    ) -> None:
         super().__init__()
         self.losses = dict(losses)
         self.registered = nn.ModuleList(losses.values())  # not by name: a painting's may have a dot
-        self.content_distance = content_distance
-        self.content_means: dict[str, float] = {}
-        self.style = ""
+        self.content_distances = content_distances
+        self.content_weights = {name: [loss.content_weight] * levels for name, loss in losses.items()}
+        self.content_means: dict[str, list[float | None]] = {name: [None] * levels for name in losses}
         self.terms: LossTerms | None = None
 
     def forward(self, step: Step) -> Tensor:
         """The weighted sum of content, style and total variation, which `terms` keeps."""
-        self.style = step.style
-        self.terms = self.losses[step.style].between(step.pastiches, step.photos)
+        self.terms = self.between(step.pastiches, step.photos, step.painting, step.level)
         return self.terms.total
 
-    def adjust_content_weight(self, content: float) -> None:
+    def between(self, pastiches: Tensor, photos: Tensor, painting: str, level: int) -> LossTerms:
+        """The objective of a painting and one of its levels, of photographs and pastiches, see `PerceptualLoss`."""
+        return self.losses[painting].between(pastiches, photos, self.content_weights[painting][level])
+
+    def adjust_content_weight(self, painting: str, level: int, content: float) -> None:
         """Set the content weight for the next step, by the content term of the last one on all devices."""
-        mean = self.content_means.get(self.style, content)
-        mean += (content - mean) / AVERAGED_STEPS
-        self.content_means[self.style] = mean
-        loss = self.losses[self.style]
-        loss.content_weight = adjusted_weight(loss.content_weight, mean, self.content_distance)
+        if self.content_distances is None:
+            return
+        mean = self.content_means[painting][level]
+        mean = content if mean is None else mean + (content - mean) / AVERAGED_STEPS
+        self.content_means[painting][level] = mean
+        weights = self.content_weights[painting]
+        weights[level] = adjusted_weight(weights[level], mean, self.content_distances[level])
 
     def content_state(self) -> dict[str, Any]:
-        """By painting, the content weights and the means of the content term, for a run that is resumed."""
-        weights = {style: loss.content_weight for style, loss in self.losses.items()}
-        return {"weights": weights, "means": self.content_means}
+        """By painting and level, the content weights and the means of the content term, for a run that is resumed."""
+        return {"weights": self.content_weights, "means": self.content_means}
 
     def load_content_state(self, state: dict[str, Any]) -> None:
         """Go on from what `content_state` gave."""
+        self.content_weights = state["weights"]
         self.content_means = state["means"]
-        for style, weight in state["weights"].items():
-            self.losses[style].content_weight = weight
 
 
 def adjusted_weight(weight: float, mean: float, distance: float) -> float:
@@ -134,11 +141,11 @@ def build_terms(settings: TermSettings, objective: Objective, teacher: nn.Module
     return terms
 
 
-def load_teacher(name: str, style: Style) -> tuple[nn.Module, Metadata]:
+def load_teacher(name: str, style: Style) -> tuple[TransformationNetwork, Metadata]:
     """A network to learn from, by name or path, and what its file says. UserError if it paints another painting."""
     teacher, metadata = load_network(name)
-    if not style.same_as(metadata.style):
-        raise UserError(f"teacher={name} paints {metadata.style.title}: give a network of {style.title}")
+    if len(metadata.paintings) > 1 or not style.same_as(metadata.paintings[0]):
+        raise UserError(f"teacher={name} paints {metadata.title}: give a network of {style.title}")
     return teacher.requires_grad_(False), metadata
 
 

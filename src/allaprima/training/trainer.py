@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from allaprima.errors import UserError
+from allaprima.errors import UserError, choice_advice
 from allaprima.hardware import fastest_precision
-from allaprima.limits import PositiveInt, Text
+from allaprima.limits import PositiveInt, Text, at_most
 from allaprima.media.files import write_atomically
 from allaprima.training.callbacks import ProgressBar, SampleSheet
+from allaprima.training.processes import cluster_environment
+
+MOST_PROCESSES = 64
+WANDB_MODES = ("online", "offline", "disabled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +34,12 @@ class TrainerSettings:
     """Lightning's trainer: on what it computes, how long, and how often it validates."""
 
     accelerator: Literal["cpu", "gpu"] = "cpu"  # Lightning's, as devices and strategy; -1 device is all of them
-    devices: Annotated[int, Field(ge=-1)] = 1
+    devices: Annotated[int, Field(ge=-1), at_most(MOST_PROCESSES, "each is a process")] = 1
     # Lightning's, or `auto`, see `fastest_precision`.
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     max_steps: PositiveInt = 500  # that one device alone would take; several share them
     val_every: PositiveInt = 50  # steps between validations
-    strategy: Text | None = None
+    strategy: Literal["ddp"] | None = None
 
     def check_devices(self) -> None:
         """Raises UserError for devices that are not here."""
@@ -43,6 +48,8 @@ class TrainerSettings:
         limit = torch.cuda.device_count() if self.accelerator == "gpu" else math.inf
         if not 1 <= self.devices <= limit and (self.devices != -1 or self.accelerator == "cpu"):
             raise UserError(f"trainer.devices={self.devices}: give a number of devices that are here")
+        if self.accelerator == "cpu" and self.precision == "16-mixed":  # for which Lightning would take another
+            raise UserError("trainer.precision=16-mixed needs a GPU: take bf16-mixed, 32-true or auto")
 
     def steps(self) -> int:
         """Steps of a run, in each of which every device takes a batch."""
@@ -74,6 +81,7 @@ def quiet_lightning() -> None:
         "You're resuming from a checkpoint that ended before the epoch ended",
         ".*treespec",
         "Checkpoint directory .* exists and is not empty",
+        "It is recommended to use .*sync_dist=True",  # every process validates the same photographs
     )
     for notice in notices:
         warnings.filterwarnings("ignore", notice)
@@ -115,7 +123,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         benchmark=settings.accelerator == "gpu",
-        plugins=WholeCheckpoints(),
+        plugins=[WholeCheckpoints(), cluster_environment(settings.strategy)],
         enable_model_summary=False,
         use_distributed_sampler=False,
         logger=loggers,
@@ -129,12 +137,23 @@ def make_loggers(settings: LoggerSettings, folder: Path, style: str) -> list[Log
     if settings.csv:
         # A CSV logger empties the folder that it is given, so a resumed run gets one of its own.
         loggers.append(CSVLogger(folder, "log", datetime.now().strftime("%Y-%m-%d_%H-%M-%S")))
-    if settings.wandb:
-        from wandb import errors, login
-
-        try:
-            mode = "online" if login(prompt=False) else "offline"
-        except errors.Error as error:
-            raise UserError(f"Weights and Biases refused: {error}; WANDB_MODE=offline does without it") from error
-        loggers.append(WandbLogger(folder.name, folder, mode=mode, project=settings.project, group=style))
+    if settings.wandb and (mode := wandb_mode()) != "disabled":
+        logger = WandbLogger(folder.name, folder, mode=mode, project=settings.project, group=style)
+        logger._wandb_init.pop("anonymous", None)  # which wandb says it ignores, whatever its value
+        loggers.append(logger)
     return loggers
+
+
+def wandb_mode() -> str:
+    """As WANDB_MODE says, or else online where there is a key. Raises UserError where Weights and Biases refuses."""
+    from wandb import errors, login
+
+    mode = os.environ.get("WANDB_MODE") or "online"
+    if mode not in WANDB_MODES:
+        raise UserError(f"WANDB_MODE={mode}: {choice_advice(mode, WANDB_MODES)}")
+    if mode != "online":
+        return mode
+    try:
+        return "online" if login(prompt=False) else "offline"
+    except errors.Error as error:
+        raise UserError(f"Weights and Biases refused: {error}; WANDB_MODE=offline does without it") from error

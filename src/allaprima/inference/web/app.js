@@ -1,7 +1,7 @@
 // Photographs to paintings with ONNX Runtime, on WebAssembly or, where it is there and faster, on WebGPU.
 
 const ui = Object.fromEntries(
-  ["network", "file", "camera", "size", "strength", "save", "picture", "hint", "before", "after", "split", "status", "video", "all", "gallery"]
+  ["painting", "boldness", "bold", "file", "camera", "size", "strength", "save", "picture", "hint", "before", "after", "split", "status", "video", "all", "gallery"]
     .map((id) => [id, document.getElementById(id)]),
 );
 const TRIAL = 128; // pixels a side of the picture on which runtimes are compared
@@ -13,7 +13,8 @@ const RUNTIMES = {
 };
 
 let photo = null; // an ImageBitmap, or the video while the camera runs
-let painter = null; // { ort, session, title }
+let paintings = {}; // by name: { title, network, levels }
+let painter = null; // { ort, session, title, network, codes }
 let stream = null;
 let asking = false; // whether the visitor may still be asked for the camera
 let busy = false;
@@ -43,9 +44,11 @@ async function opened(name, network) {
   const ort = await import(RUNTIMES[name].file);
   ort.env.wasm.wasmPaths = new URL("./ort/", location.href).href;
   ort.env.wasm.numThreads = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const session = await ort.InferenceSession.create(`networks/${encodeURIComponent(network)}.onnx`, { executionProviders: [name] });
+  const file = `networks/${encodeURIComponent(network)}`;
+  const session = await ort.InferenceSession.create(`${file}.onnx`, { executionProviders: [name] });
+  const codes = await (await fetch(`${file}.json`)).json();
   const threads = name === "wasm" ? `, ${ort.env.wasm.numThreads} thread${ort.env.wasm.numThreads > 1 ? "s" : ""}` : "";
-  return { name, ort, session, title: RUNTIMES[name].title + threads };
+  return { name, ort, session, network, codes, title: RUNTIMES[name].title + threads };
 }
 
 // The best of three runs, of which the first compiles.
@@ -54,16 +57,18 @@ async function milliseconds(candidate) {
   let best = Infinity;
   for (let run = 0; run < 3 && (run === 0 || best < HOPELESS); run++) {
     const began = performance.now();
-    await stylized(candidate, pixels, TRIAL, TRIAL);
+    await stylized(candidate, ui.painting.value, pixels, TRIAL, TRIAL);
     best = Math.min(best, performance.now() - began);
   }
   return best;
 }
 
 async function load() {
-  say("Loading the network…");
+  const { network, levels } = paintings[ui.painting.value];
+  ui.bold.hidden = levels < 2;
   const last = painter;
-  const network = ui.network.value;
+  if (last?.network === network) return;
+  say("Loading the network…");
   let chosen = await opened(last ? last.name : "wasm", network);
   if (!last && navigator.gpu && (await navigator.gpu.requestAdapter())) {
     try {
@@ -95,10 +100,20 @@ function inTurn(...tasks) {
   });
 }
 
-async function stylized({ ort, session }, pixels, width, height) {
-  const input = new ort.Tensor("float32", pixels, [1, 3, height, width]);
-  const output = (await session.run({ [session.inputNames[0]]: input }))[session.outputNames[0]];
-  return output.data;
+// Between the calm and the bold code, and a little beyond.
+function code(codes, painting) {
+  const [calm, bold = calm] = codes[painting];
+  const boldness = ui.boldness.value / 100;
+  return Float32Array.from(calm, (value, place) => value + boldness * (bold[place] - value));
+}
+
+async function stylized({ ort, session, codes }, painting, pixels, width, height) {
+  const mixed = code(codes, painting);
+  const inputs = {
+    photographs: new ort.Tensor("float32", pixels, [1, 3, height, width]),
+    code: new ort.Tensor("float32", mixed, [mixed.length]),
+  };
+  return (await session.run(inputs)).pastiches.data;
 }
 
 function planes({ data, width, height }) {
@@ -144,7 +159,7 @@ async function paint() {
     const source = drawn(ui.before, photo, sides, Number(ui.size.value));
     const { width, height } = source;
     const began = performance.now();
-    const painted = await stylized(painter, planes(source), width, height);
+    const painted = await stylized(painter, ui.painting.value, planes(source), width, height);
     const milliseconds = performance.now() - began;
     if (ui.after.width !== width || ui.after.height !== height) Object.assign(ui.after, { width, height });
     const after = ui.after.getContext("2d");
@@ -176,14 +191,19 @@ async function paintAll() {
   ui.gallery.replaceChildren();
   try {
     const small = drawn(document.createElement("canvas"), ui.before, [ui.before.width, ui.before.height], THUMBNAIL);
-    for (const { value, text } of ui.network.options) {
+    let one = painter;
+    for (const { value, text } of ui.painting.options) {
       say(`Painting ${text}…`);
-      const one = await opened(painter.name, value);
-      const painted = await stylized(one, planes(small), small.width, small.height);
-      await one.session.release();
+      const { network } = paintings[value];
+      if (one.network !== network) {
+        if (one !== painter) await one.session.release();
+        one = network === painter.network ? painter : await opened(painter.name, network);
+      }
+      const painted = await stylized(one, value, planes(small), small.width, small.height);
       if (photo !== shown) break;
       ui.gallery.append(thumbnail(value, text, picture(painted, small.width, small.height)));
     }
+    if (one !== painter) await one.session.release();
     if (photo === shown) say("Choose one of the paintings.");
   } finally {
     busy = ui.all.disabled = false;
@@ -197,8 +217,8 @@ function thumbnail(name, title, image) {
   const button = Object.assign(document.createElement("button"), { type: "button" });
   button.append(canvas, title);
   button.addEventListener("click", () => {
-    ui.network.value = name;
-    ui.network.dispatchEvent(new Event("change"));
+    ui.painting.value = name;
+    ui.painting.dispatchEvent(new Event("change"));
     ui.picture.scrollIntoView({ block: "center" });
   });
   return button;
@@ -260,7 +280,7 @@ async function film() {
 
 function save() {
   ui.after.toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${ui.network.value}.png` });
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${ui.painting.value}.png` });
     link.click();
     URL.revokeObjectURL(link.href);
   });
@@ -272,7 +292,8 @@ ui.save.addEventListener("click", save);
 ui.all.addEventListener("click", () => inTurn(paintAll));
 ui.size.addEventListener("change", paint);
 ui.strength.addEventListener("change", paint);
-ui.network.addEventListener("change", () => inTurn(load, paint));
+ui.boldness.addEventListener("input", paint);
+ui.painting.addEventListener("change", () => inTurn(load, paint));
 ui.split.addEventListener("input", () => {
   ui.after.style.clipPath = `inset(0 0 0 ${ui.split.value}%)`;
 });
@@ -287,8 +308,11 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 inTurn(
   isolated,
   async () => {
-    for (const { name, title } of await (await fetch("networks.json")).json()) ui.network.add(new Option(title, name));
-    ui.all.hidden = ui.network.length < 2;
+    for (const painting of await (await fetch("paintings.json")).json()) {
+      paintings[painting.name] = painting;
+      ui.painting.add(new Option(painting.title, painting.name));
+    }
+    ui.all.hidden = ui.painting.length < 2;
   },
   load,
   paint,

@@ -10,21 +10,16 @@ from allaprima.networks.files import load_network
 from ..conftest import SMALL, train_config
 
 
-def test_one_style(tmp_path):
-    small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=2", "data.workers=0")
-    _, metadata = load_network(train(train_config(*small, "styles=[udnie]")))
-    assert metadata.styles == ["udnie"]
-
-
-def test_several_styles(tmp_path):
+def test_several_paintings(tmp_path):
     small = (*SMALL, f"runs={tmp_path}", "trainer.max_steps=8", "data.workers=0", "styles=[udnie,great_wave]")
     path = train(train_config(*small, "optimizer.learning_rate=1e-2"))
-    assert path.parts[-4] == "base" and path.name == "base.safetensors"
+    assert path.parts[-4] == "gallery" and path.name == "gallery.safetensors"
     network, metadata = load_network(path)
-    assert metadata.styles == ["udnie", "great_wave"] and set(metadata.content_weights) == {"udnie", "great_wave"}
+    assert metadata.names == ["udnie", "great_wave"] and list(metadata.content_weights) == metadata.names
+    assert metadata.paintings[1].artist and network.codes.shape[:2] == (2, 2)
     photos = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
-        udnie, wave = (network(photos, style) for style in metadata.styles)
+        udnie, wave = (network(photos, network.code(style)) for style in metadata.names)
     assert (udnie - wave).abs().mean() > 1e-3
     with pytest.raises(UserError, match="2 paintings"):
         Stylizer.load(path)
