@@ -96,7 +96,7 @@ def change(steps: Sequence[Step], pictures: Sequence[np.ndarray]) -> float:
 def flicker(stylizer: Stylizer, steps: Sequence[Step], shares: Sequence[float]) -> list[float]:
     """How much of stylized frames changes, over how much of the frames does, at each share that is taken over."""
     frames = [step.frame for step in steps]
-    painted = [stylizer(frame) for frame in frames]
+    painted = [stylizer(frame, brush=1) for frame in frames]
     own = change(steps, frames)
     found = []
     for share in shares:

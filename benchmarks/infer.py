@@ -55,11 +55,6 @@ def trained(settings: BenchmarkSettings) -> TransformationNetwork:
     return load_network(settings.style.name)[0].requires_grad_(False)
 
 
-def by_code(paint: engines.Paint, network: TransformationNetwork) -> engines.Paint:
-    """What paints by a photograph and a code, with the code that the network has."""
-    return lambda photo: paint(photo, network.code())
-
-
 def baseline_network(settings: BenchmarkSettings) -> nn.Module:
     """Johnson's network as PyTorch's examples have it; its weights do not matter here."""
     built = load_network(settings.style.name)[1].network
@@ -108,13 +103,13 @@ def realtime_network(settings: BenchmarkSettings) -> TransformationNetwork:
 def onnxruntime(settings: BenchmarkSettings) -> engines.Paint:
     """ONNX Runtime."""
     network = trained(settings)
-    return by_code(engines.onnx_session(engines.onnx_bytes(network)), network)
+    return engines.onnxruntime_engine(network, network.code())
 
 
 def openvino(settings: BenchmarkSettings) -> engines.Paint:
     """OpenVINO in its fastest floating-point type."""
     network = trained(settings)
-    return by_code(engines.openvino_engine(network), network)
+    return engines.openvino_engine(network, network.code())
 
 
 def openvino_int8(settings: BenchmarkSettings) -> engines.Paint:
@@ -126,7 +121,7 @@ def openvino_int8(settings: BenchmarkSettings) -> engines.Paint:
 def realtime(settings: BenchmarkSettings) -> engines.Paint:
     """The network made for speed in OpenVINO."""
     network = realtime_network(settings)
-    return by_code(engines.openvino_engine(network), network)
+    return engines.openvino_engine(network, network.code())
 
 
 def realtime_int8(settings: BenchmarkSettings) -> engines.Paint:

@@ -101,7 +101,7 @@ def benchmark_networks(settings: BenchmarkSettings) -> None:
     print(f"{'':40}{columns}{'faces':>10}")
     for name, stylizer, boldness in looks(benchmark.networks):
         style = bundled_style(stylizer.painting.name)
-        pastiches = [stylizer(photo, boldness=boldness) for photo in photos]
+        pastiches = [stylizer(photo, boldness=boldness, brush=1) for photo in photos]
         columns = f"{name:40}"
         for metric in metrics.values():
             size = benchmark.style_size

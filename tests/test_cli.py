@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 import pytest
+from hydra import initialize_config_dir
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from allaprima.cli import literal, main, meant, visible_place
+from allaprima.cli import CONFIGS, FILES, composed, literal, main, meant, register_styles, separated, visible_place
+from allaprima.commands.infer import InferSettings
 
 from .conftest import COFFEE, TOP
 
@@ -52,6 +54,8 @@ def test_help_lists_every_command(monkeypatch, capsys):
         ("infer output=", ["output=: give a name or a path"]),
         ("train data.root=", ["data.root=: give a name or a path"]),
         ("infer style.name=", ["style.name=: give a name"]),
+        ("train optimizer={rate:1}", ["no setting 'optimizer.rate'", "code_rate"]),
+        ("train loss.content_distance=[1]", ["loss.content_distance=[1]"]),
         ("train logger=null", ["logger=null", "wandb"]),
         ("train data=nan", ["data=nan", "starter"]),
         ("infer style=Inf", ["style=Inf", "udnie"]),
@@ -70,6 +74,9 @@ def test_help_lists_every_command(monkeypatch, capsys):
         ("infer output=null", ["output=null", "a path"]),
         ("infer strength=inf", ["strength=inf", "finite"]),
         ("infer size=1e20", ["size=1e+20", "whole number"]),
+        ("infer brush=wide", ["brush=wide", "0.25 to 16", "auto"]),
+        ("infer brush=null", ["brush=null: give a number"]),
+        ("train loss.content_distance=abc", ["loss.content_distance=abc: give a number"]),
         ("infer engine=abacus", ["engine=abacus", "openvino"]),
         ("infer device=abacus", ["device=abacus", "cuda"]),
         ("train optimizer.learning_rate=1e308", ["optimizer.learning_rate=1e+308", "or less"]),
@@ -175,3 +182,50 @@ warnings.warn("of a library's own")
 def test_temporary_files_are_not_named():
     assert visible_place("painted/.allaprima-x7.mp4") == "painted"
     assert visible_place("painted/a.mp4") == "painted/a.mp4"
+
+
+ODD_NAMES = [
+    "photo.jpg",
+    "IMG_(1).jpg",
+    "café.jpg",
+    "it's me.jpg",
+    "a,b.jpg",
+    "a=b.jpg",
+    "[x].jpg",
+    "${HOME}.jpg",
+    "1.5",
+]
+
+
+@pytest.fixture
+def folder_of_names(tmp_path, monkeypatch):
+    """The working folder, with files of odd names."""
+    for name in ODD_NAMES:
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+
+
+def test_files_named_alone(folder_of_names):
+    register_styles()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        files, settings = separated("infer", [*ODD_NAMES, "style=udnie", "-", "phto.jpg"])
+        assert files == [*ODD_NAMES, "-", "phto.jpg"] and settings == ["style=udnie"]
+        config = composed("infer", [("style", "udnie")], files)
+        assert InferSettings.read(config).input == files and config.style.name == "udnie"
+        for command, setting in FILES.items():
+            config = OmegaConf.to_container(composed(command, [], ["${a}.jpg"]))
+            named = config[setting] if setting in config else config["style"]["image"]
+            assert named == ([r"\${a}.jpg"] if command == "infer" else r"\${a}.jpg")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("infer photo.jpg input=photo.jpg", ["photo.jpg means input=photo.jpg", "one of the two"]),
+        ("train photo.jpg a,b.jpg", ["one file", "style.image=", "leave out a,b.jpg"]),
+        ("serve photo.jpg", ["photo.jpg", "no setting"]),
+        ("infer phto.jpg", ["input=phto.jpg", "no such file"]),
+    ],
+)
+def test_files_named_alone_are_refused(line, words, folder_of_names, monkeypatch, capsys):
+    test_misspelt_settings(line, words, monkeypatch, capsys)

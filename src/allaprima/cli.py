@@ -28,9 +28,12 @@ try:  # the imports take half a second, in which Ctrl-C is answered as it is lat
     from hydra.core.override_parser.types import Override
     from hydra.errors import HydraException
     from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import ConfigKeyError, InterpolationToMissingValueError
 
     from allaprima.errors import UserError, choice_advice
+    from allaprima.help import help_text
     from allaprima.media.bundled import TOP, bundled_names
+    from allaprima.media.download import on_the_web
     from allaprima.media.files import TEMPORARY
 except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
@@ -54,6 +57,15 @@ COMMANDS = {  # what each does, and its function, imported late: help need not w
     "serve": ("paint and train on a page in the browser", "allaprima.commands.serve:serve"),
     "read_style": ("write a painting's style file", "allaprima.commands.read_style:write_style"),
     "download": ("download COCO 2017, or go on with it", "allaprima.commands.download:download_coco"),
+}
+
+FILES = {  # the setting that a file's name alone is for
+    "infer": "input",
+    "train": "style.image",
+    "optimize": "content",
+    "compare": "photos",
+    "export": "model",
+    "read_style": "image",
 }
 
 
@@ -128,20 +140,28 @@ def run(name: str, arguments: Sequence[str] | None = None, function: str | None 
     with safe_streams(), mistakes_in_one_line():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, which keeps what is painted
         register_styles()
-        options, settings = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
+        options, typed = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
         if options.shell_completion:
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)(lambda config: None)()
             return
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             if options.help:
-                print(help_text(name))
+                groups = default_choices(name)
+                print(help_text(usage(name), CONFIGS, name, groups, {group: choices(group) for group in groups}))
                 return
-            configs = [composed(name, typed) for typed in all_typed(settings, options.multirun)]
+            files, settings = separated(name, typed)
+            configs = [composed(name, each, files) for each in all_typed(settings, options.multirun)]
         for config in configs:
             if options.cfg:
                 print(OmegaConf.to_yaml(config))
             else:
                 pkgutil.resolve_name(function or COMMANDS[name][1])(config)
+
+
+def usage(command: str) -> str:
+    """How a command is called, and what for."""
+    file = f"FILE (the same as {FILES[command]}=FILE) " if command in FILES else ""
+    return f"allaprima {command} {file}NAME=VALUE ...\n{COMMANDS[command][0]}" if command in COMMANDS else command
 
 
 def quiet_libraries() -> None:
@@ -159,6 +179,20 @@ def register_styles() -> None:
     settings = OmegaConf.load(CONFIGS / "style.yaml")
     for name in (*bundled_names("models/styles"), "all"):
         ConfigStore.instance().store(name, OmegaConf.merge(settings, {"name": name}), group="style")
+
+
+def separated(command: str, typed: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Of a command line, the files that are named alone, and the settings."""
+    files = [each for each in typed if command in FILES and is_file_name(command, each)]
+    return files, [each for each in typed if each not in files]
+
+
+def is_file_name(command: str, typed: str) -> bool:
+    """Whether an argument is a file's name; one with = in it is, where there is such a file and no such setting."""
+    name, equals, _ = typed.partition("=")
+    if not equals or on_the_web(name):
+        return typed == "-" or typed[:1] not in ("-", "+", "~")
+    return os.path.exists(typed) and name not in setting_names(OmegaConf.to_container(composed(command, [])))  # noqa: PTH110 (never an error)
 
 
 def all_typed(settings: Sequence[str], multirun: bool) -> Iterator[tuple[tuple[str, str], ...]]:
@@ -206,17 +240,19 @@ def literal(value: Any) -> Any:
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
-def composed(command: str, typed: Sequence[tuple[str, str]]) -> DictConfig:
-    """A command's settings, by names and texts. Raises UserError with one line on the first that is invalid."""
+def composed(command: str, typed: Sequence[tuple[str, str]], files: Sequence[str] = ()) -> DictConfig:
+    """A command's settings, by names and texts, and by the files that `FILES` has a setting for.
+
+    Raises UserError with one line on the first that is invalid.
+    """
     groups = default_choices(command)
     # Shares of several paintings are no choice of a file.
     typed = [("style.shares" if name == "style" and text.startswith("{") else name, text) for name, text in typed]
     chosen = []
     for name, text in typed:
         if name in groups:
-            options = GlobalHydra.instance().config_loader().get_group_options(name)
-            if text not in options:
-                raise UserError(f"{name}={text}: {choice_advice(text, options)}")
+            if text not in choices(name):
+                raise UserError(f"{name}={text}: {choice_advice(text, choices(name))}")
             chosen.append(f"{name}={text}")
     try:
         config = compose(command, chosen)
@@ -231,12 +267,33 @@ def composed(command: str, typed: Sequence[tuple[str, str]]) -> DictConfig:
             if members and not isinstance(value, dict):
                 raise UserError(f"{name}={text}: {name} is a group, so set what is in it, as {members[0]}=")
             OmegaConf.update(config, name, literal(value))
-        OmegaConf.to_container(config, resolve=True)
+        if files:
+            OmegaConf.update(config, FILES[command], literal(named_alone(command, files, typed)))
+        with contextlib.suppress(InterpolationToMissingValueError):  # the command says what is missing
+            OmegaConf.to_container(config, resolve=True)
         return config
     except UserError:
         raise
+    except ConfigKeyError as error:  # in a group that was given as a whole
+        raise UserError(unknown_setting(error.full_key, names, command)) from error
     except Exception as error:  # Hydra and OmegaConf raise many kinds for invalid values
         raise UserError(str(error).partition("Config search path")[0]) from error
+
+
+def named_alone(command: str, files: Sequence[str], typed: Sequence[tuple[str, str]]) -> str | list[str]:
+    """What files that are named alone mean to the command: a list to `infer`, to others one name."""
+    if FILES[command] in dict(typed):
+        raise UserError(f"{files[0]} means {FILES[command]}={files[0]}: give one of the two")
+    if command == "infer":
+        return list(files)
+    if len(files) > 1:
+        raise UserError(f"{command} takes one file, {FILES[command]}=: leave out {files[1]}")
+    return files[0]
+
+
+def choices(group: str) -> list[str]:
+    """What there is to choose from in a group of settings."""
+    return GlobalHydra.instance().config_loader().get_group_options(group)
 
 
 def unknown_setting(name: str, names: Sequence[str], command: str) -> str:
@@ -277,27 +334,10 @@ def setting_names(settings: dict[str, Any], prefix: str = "") -> list[str]:
     return names
 
 
-def without_defaults(text: str) -> str:
-    """A file of `configs/` without its list of defaults, which is Hydra's business."""
-    return re.sub(r"^(defaults:\n(  - .*\n)+\n?|name: \?\?\?\n)", "", text, flags=re.MULTILINE)
-
-
-def help_text(name: str) -> str:
-    """What a command does, and its settings with their defaults, as `configs/` has them."""
-    text = [f"{name} NAME=VALUE ...\n", without_defaults((CONFIGS / f"{name}.yaml").read_text())]
-    for group, choice in default_choices(name).items():
-        options = GlobalHydra.instance().config_loader().get_group_options(group)
-        text.append(f"{group}: one of {', '.join(options)}" + (f"; {choice} has" if choice else ", or none"))
-        for file in (CONFIGS / group / f"{choice}.yaml", CONFIGS / f"{group}.yaml"):
-            if file.exists():
-                text.append(re.sub(r"^(?=\w)", f"{group}.", without_defaults(file.read_text()), flags=re.MULTILINE))
-    return "\n".join([*text, "--multirun runs every combination of values given as A,B; --cfg job prints the settings"])
-
-
 def main() -> None:
     """The command `allaprima`: the name of one of `COMMANDS`, then its settings."""
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        print("allaprima COMMAND NAME=VALUE ...\n")
+        print("allaprima COMMAND NAME=VALUE ..., as in: allaprima infer photo.jpg style=udnie\n")
         print("\n".join(f"  {name:12}{purpose}" for name, (purpose, _) in COMMANDS.items()))
         print("\nallaprima COMMAND --help lists the command's settings")
         return

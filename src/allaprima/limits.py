@@ -32,13 +32,13 @@ def at_most(limit: float, reason: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def number_or(other: str, most: float, is_other: Callable[[str], bool] = bool) -> BeforeValidator:
-    """A number from 0 to `most`, null, or a text for which `is_other` holds, called `other` where one is advised."""
+def number_or(other: str, most: float, is_other: Callable[[str], bool] = bool, least: float = 0) -> BeforeValidator:
+    """A number from `least` to `most`, null, or a text for which `is_other` holds, called `other` in advice."""
 
     def check(value: Any) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (value is None or (number and 0 <= value <= most) or (isinstance(value, str) and is_other(value))):
-            raise ValueError(f"give a number from 0 to {most}, or {other}")
+        if not (value is None or (number and least <= value <= most) or (isinstance(value, str) and is_other(value))):
+            raise ValueError(f"give a number from {least} to {most}, or {other}")
         return value
 
     return BeforeValidator(check)

@@ -157,7 +157,7 @@ def test_invalid_settings_are_refused(tmp_path, photo_path):
         ([f"style.image={photo_path}"], "allaprima train"),
         (["strength=1.5"], "give 1 or less"),
         (["size=0"], "1 or more"),
-        (["brush=0"], "brush=0: give 0.25 or more"),
+        (["brush=0"], "brush=0: give a number from 0.25 to 16, or auto"),
         (["suffix=.gif"], "take one of"),
         (["preserve_color=no"], "true or false"),
         (["model=mona_lisa"], r"take one of .*great_wave, great_wave_realtime, kandinsky"),

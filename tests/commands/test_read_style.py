@@ -13,5 +13,5 @@ def test_style_file(run_script, tmp_path, refused, caffe):
     assert style.artist == "Francis Picabia" and style.source == COFFEE.name
     ((loss_network, sizes),) = style.grams.items()
     assert loss_network == caffe.identity and list(sizes) == [64] and set(sizes[64]) == {"relu1_2", "relu4_1"}
-    refused(["read_style.py", f"image={COFFEE}"], "name")
-    refused(["read_style.py", "name=udnie"], "image")
+    refused(["read_style.py", f"image={COFFEE}"], "give name=")
+    refused(["read_style.py", "name=udnie"], "give image=")

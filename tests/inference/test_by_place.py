@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -20,14 +21,17 @@ SIZE = 48, 80
 
 
 def stylizer_of(names=("kandinsky",), levels=2, style=None):
-    """A small network whose codes are far apart."""
+    """A small network whose codes are far apart, which paints small pictures at their size."""
     torch.manual_seed(0)
     settings = NetworkSettings(width=8, blocks=1)
     network = networks.build(settings, names, levels)
     network.codes.data += 0.5 * torch.randn_like(network.codes)
     metadata = load_network("kandinsky")[1]
     paintings = [dataclasses.replace(metadata.paintings[0], name=name, title=name.title()) for name in names]
-    return Stylizer(network, dataclasses.replace(metadata, network=settings, paintings=paintings), style, "torch")
+    metadata = dataclasses.replace(metadata, network=settings, paintings=paintings)
+    stylizer = Stylizer(network, metadata, style, "torch")
+    stylizer.paint = functools.partial(stylizer.paint, brush=1)
+    return stylizer
 
 
 @pytest.fixture

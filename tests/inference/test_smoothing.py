@@ -33,6 +33,16 @@ def test_cuts():
     assert np.abs(smoothing(255 - frame, after).astype(float) - after).mean() < 5
 
 
+def test_no_ghosts():
+    smoothing = Smoothing(0.75)
+    for left in (20, 120):  # something jumps that the photograph hardly shows, and the painting does
+        frame = np.full((120, 200, 3), 100, np.uint8)
+        frame[50:70, left : left + 20] = 110
+        painted = np.where(frame == 110, 255, 20).astype(np.uint8)
+        smoothed = smoothing(frame, painted)
+    assert (smoothed[50:70, 20:40] == 20).all()
+
+
 @pytest.mark.parametrize("shape", [(48, 800), (800, 16), (9, 9)])
 def test_thin_pictures(shape):
     smoothing = Smoothing(0.9)

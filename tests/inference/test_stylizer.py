@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 
@@ -12,7 +13,10 @@ from allaprima.media.images import flattened, resized, to_image, to_tensor
 
 @pytest.fixture(scope="module")
 def stylizer():
-    return Stylizer.load("kandinsky")
+    """One that paints small pictures at their size, and so fast."""
+    loaded = Stylizer.load("kandinsky")
+    loaded.paint = functools.partial(loaded.paint, brush=1)
+    return loaded
 
 
 def test_strength(stylizer):
@@ -157,6 +161,12 @@ def test_tensor_type_is_kept(dtype):
 def test_invalid_options_are_refused(stylizer, options, error):
     with pytest.raises(error, match=next(iter(options))):
         stylizer(torch.rand(3, 8, 8), **options)
+
+
+def test_brush_that_fits(stylizer):
+    small = resized(torch.rand(1, 3, 12, 18), (300, 450))[0]
+    assert torch.equal(stylizer(small, brush="auto"), stylizer(small, brush=0.5))
+    assert not torch.allclose(stylizer(small, brush="auto"), stylizer(small), atol=0.05)
 
 
 @pytest.mark.parametrize("kind", [lambda tensor: tensor, to_image])

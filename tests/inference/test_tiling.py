@@ -84,13 +84,13 @@ def test_patches_cover_the_picture(height, width):
 
 def test_large_pictures_are_tiled(large_photo, monkeypatch):
     stylizer = Stylizer.load("kandinsky_realtime", engine="torch")
-    in_one = np.asarray(stylizer(large_photo), BYTES)
+    in_one = np.asarray(stylizer(large_photo, brush=1), BYTES)
     monkeypatch.setattr(stylizers, "LARGEST_WHOLE", 1_000_000)
-    tiled = stylizer(large_photo)
+    tiled = stylizer(large_photo, brush=1)
     assert tiled.size == large_photo.size and 0 < np.abs(np.asarray(tiled, BYTES) - in_one).mean() < 2
-    assert np.array_equal(stylizer(np.array(large_photo)), tiled)
+    assert np.array_equal(stylizer(np.array(large_photo), brush=1), tiled)
     floats = to_tensor(large_photo)
-    batch = stylizer.paint(torch.stack([floats, floats]))
+    batch = stylizer.paint(torch.stack([floats, floats]), brush=1)
     assert batch.engine == "torch" and torch.equal(batch.image[0], batch.image[1])
     assert (255 * batch.image[0] - 255 * to_tensor(tiled)).abs().mean() < 0.6
 
@@ -100,7 +100,7 @@ def test_engine_is_reported(monkeypatch):
     stylizer = Stylizer.load("kandinsky_realtime", engine="openvino")
     monkeypatch.setattr(stylizers, "LARGEST_WHOLE", 70_000)
     for size, engine in (((90, 60), "openvino"), ((300, 250), "torch")):
-        assert stylizer.paint(Image.new("RGB", size, "red")).engine == engine
+        assert stylizer.paint(Image.new("RGB", size, "red"), brush=1).engine == engine
 
 
 def test_concurrent_pictures(large_photo):

@@ -72,7 +72,7 @@ def test_painting(browser, address, tmp_path, width):
     assert browser.execute_script("return crossOriginIsolated")
     element(browser, "file").send_keys(str(tmp_path / "photo.png"))
     wait_for_status(browser, "300 x 200 pixels")
-    expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo.convert("RGB")))
+    expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo.convert("RGB")), brush=1)
     difference = np.asarray(painted_picture(browser)).astype(float) - expected
     assert np.abs(difference).mean() < 2 and abs(difference.mean()) < 0.2
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
@@ -96,7 +96,7 @@ def test_webgpu(webgpu_browser, address, tmp_path):
     assert "WebGPU" in wait_for_status(webgpu_browser, "Ready")
     element(webgpu_browser, "file").send_keys(str(tmp_path / "photo.png"))
     assert "WebGPU" in wait_for_status(webgpu_browser, "60 x 40")
-    expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo))
+    expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo), brush=1)
     assert np.abs(np.asarray(painted_picture(webgpu_browser)).astype(float) - expected).mean() < 1
 
 
@@ -230,7 +230,7 @@ def test_boldness_of_several_paintings(browser, page, tmp_path):
     photo.save(tmp_path / "photo.png")
 
     def shown_as(painting, boldness):
-        expected = Stylizer.load(path, painting, engine="torch")(np.asarray(photo), boldness=boldness)
+        expected = Stylizer.load(path, painting, engine="torch")(np.asarray(photo), boldness=boldness, brush=1)
         deadline = time.monotonic() + 20
         while np.abs(np.asarray(painted_picture(browser)).astype(float) - expected).mean() > 2:
             assert time.monotonic() < deadline

@@ -19,11 +19,12 @@ from tqdm import tqdm
 from allaprima.commands.network_choice import NetworkChoice
 from allaprima.errors import FileError, UserError
 from allaprima.hardware import chosen_device, keep_freed_memory
+from allaprima.inference.brush import AUTO, BRUSHES
 from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import MANY, engine_for, faster_note
 from allaprima.inference.live import paint_camera
 from allaprima.inference.places import Places
-from allaprima.inference.stylizer import BRUSHES, Stylizer
+from allaprima.inference.stylizer import Stylizer
 from allaprima.limits import AnyText, PositiveInt, Text, UnitInterval, number_or
 from allaprima.losses.style import ALL, chosen_styles
 from allaprima.media.camera import camera_number
@@ -35,6 +36,7 @@ from allaprima.media.video import is_video
 from allaprima.networks.base import BOLDEST
 
 SHEET_SIDE = 320  # pixels
+FRAME_SIZE = 1024  # pixels on the short side of videos and cameras, at most
 COLUMNS = 4  # of a sheet
 
 
@@ -51,7 +53,7 @@ class InferSettings(NetworkChoice):
     faces: Literal["calm"] | None
     blend: Literal["even", "across", "down"]
     size: PositiveInt | None
-    brush: Annotated[float, Field(ge=BRUSHES[0], le=BRUSHES[1])]
+    brush: Annotated[float | str, number_or(AUTO, BRUSHES[1], AUTO.__eq__, BRUSHES[0])]
     smooth: Annotated[float, Field(ge=0, le=0.95)]
     fast: bool
     engine: Text
@@ -59,8 +61,15 @@ class InferSettings(NetworkChoice):
     as_json: bool = Field(alias="json")
 
     def options(self) -> dict[str, Any]:
-        """Of the stylizer's `paint`."""
+        """Of the stylizer's `paint`, for a picture."""
         return self.model_dump(include={"strength", "preserve_color", "size", "brush", "blend"})
+
+    def frame_options(self) -> dict[str, Any]:
+        """The same for frames, which have to be fast."""
+        return self.options() | {
+            "size": self.size or FRAME_SIZE,
+            "brush": 1.0 if self.brush == AUTO else self.brush,
+        }
 
     def places(self, source: Path) -> Places:
         """Of the stylizer's `paint`, what is by place and by frame."""
@@ -127,7 +136,7 @@ def paint_live(settings: InferSettings, camera: int) -> list[Path]:
     output = recorded_file(settings.output)
     stylizer = load_stylizer(settings, settings.style.name, MANY)
     frames = paint_camera(
-        stylizer, camera, output, settings.smooth, settings.places(Path(f"camera {camera}")), **settings.options()
+        stylizer, camera, output, settings.smooth, settings.places(Path(f"camera {camera}")), **settings.frame_options()
     )
     print(f"{frames} frames of camera {camera} as {stylizer.painting}" + (f": {output}" if output else ""))
     return [output] if output else []
@@ -171,7 +180,7 @@ def paint_file(stylizer: Stylizer, source: Path, output: Path, settings: InferSe
     places = settings.places(source)
     replaced = output.exists()
     if is_video(source):
-        pixels, engine = paint_clip(stylizer, source, output, settings.smooth, places, **settings.options())
+        pixels, engine = paint_clip(stylizer, source, output, settings.smooth, places, **settings.frame_options())
     else:
         if source == STANDARD:
             content = sys.stdin.buffer.read(LARGEST_PICTURE + 1)

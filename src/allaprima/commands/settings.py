@@ -5,6 +5,7 @@ for each of its settings in `configs/`.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Self
 
 from omegaconf import DictConfig, OmegaConf
@@ -31,7 +32,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate_json(json.dumps(values))  # where pydantic takes dictionaries for dataclasses
         except ValidationError as error:
-            raise UserError(mistake(error.errors()[0])) from error
+            raise UserError(mistake(error.errors()[0], values)) from error
 
 
 # By pydantic's name of a mistake, what to do; of the others it is said in pydantic's own words.
@@ -56,9 +57,9 @@ ADVICE = {
 }
 
 
-def mistake(error: Any) -> str:
-    """One line on what pydantic found: the setting, its value, what to do."""
-    name = ".".join(map(str, error["loc"]))
+def mistake(error: Any, values: Any) -> str:
+    """One line on what pydantic found in values: the setting, its value, what to do."""
+    name = ".".join(map(str, error["loc"] if error["type"] == "missing" else setting_place(error["loc"], values)))
     limits = {key: f"{limit:g}" if isinstance(limit, float) else limit for key, limit in error.get("ctx", {}).items()}
     given = error["input"]
     kind = "string_too_short" if given == "" and error["type"] == "too_short" else error["type"]  # pydantic's for both
@@ -67,3 +68,14 @@ def mistake(error: Any) -> str:
         return f"{name}: {advice}" if name else advice
     value = json.dumps(given) if given is None or isinstance(given, bool) else given
     return f"{name}={value}: {advice}"
+
+
+def setting_place(place: Sequence[str | int], values: Any) -> list[str | int]:
+    """A place in values, without pydantic's names for one of several types at its end."""
+    known: list[str | int] = []
+    for part in place:
+        if not (isinstance(part, int) if isinstance(values, list) else isinstance(values, dict) and part in values):
+            break
+        known.append(part)
+        values = values[part]
+    return known

@@ -170,7 +170,7 @@ def calm_to_bold(stylizer: Stylizer, photo: Tensor) -> dict[str, Tensor]:
     """A network's pastiches of (1, 3, H, W) by boldness; none of a network without that choice."""
     if stylizer.network.levels == 1:
         return {}
-    return {f"boldness {boldness:g}": stylizer(photo, boldness=boldness) for boldness in BOLDNESSES}
+    return {f"boldness {boldness:g}": stylizer(photo, boldness=boldness, brush=1) for boldness in BOLDNESSES}
 
 
 def delta_pictures(

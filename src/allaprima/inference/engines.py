@@ -15,14 +15,12 @@ from torch.export import Dim
 
 from allaprima.errors import UserError
 from allaprima.hardware import fastest_precision
+from allaprima.inference.folding import Folding, Paint
 from allaprima.networks.base import TransformationNetwork
 
 # OpenVINO and NNCF tell Google Analytics of every use, from processes that start while pictures are computed and slow
 # them down up to five times. Where this package cannot be imported they tell nobody.
 sys.modules.setdefault("openvino_telemetry", None)
-
-# (B, 3, H, W) float32 in [0, 1], and a code, (K,), if none is folded in, to the same shape and range.
-Paint = Callable[..., Tensor]
 
 INPUT = "photographs"
 CODE = "code"
@@ -61,9 +59,9 @@ def torch_engine(network: TransformationNetwork, device: str = "cpu") -> Paint:
     return paint
 
 
-def openvino_engine(network: TransformationNetwork) -> Paint:
-    """OpenVINO, in bfloat16 where the processor computes in it."""
-    return openvino_compiled(openvino_model(network))
+def openvino_engine(network: TransformationNetwork, code: Tensor | None = None) -> Paint:
+    """OpenVINO, in bfloat16 where the processor computes in it; see `Exported`."""
+    return openvino_compiled(openvino_model(network, code))
 
 
 def openvino_model(network: TransformationNetwork, code: Tensor | None = None) -> Any:
@@ -147,10 +145,15 @@ def onnx_session(content: bytes) -> Paint:
     return paint
 
 
+def onnxruntime_engine(network: TransformationNetwork, code: Tensor | None = None) -> Paint:
+    """ONNX Runtime, in float32; see `Exported`."""
+    return onnx_session(onnx_bytes(network, code))
+
+
 # Each with the packages that it needs.
-ENGINES: dict[str, tuple[Callable[[TransformationNetwork], Paint], tuple[str, ...]]] = {
+ENGINES: dict[str, tuple[Callable[..., Paint], tuple[str, ...]]] = {
     "openvino": (openvino_engine, ("openvino",)),
-    "onnxruntime": (lambda network: onnx_session(onnx_bytes(network)), ("onnxruntime", "onnx", "onnxscript")),
+    "onnxruntime": (onnxruntime_engine, ("onnxruntime", "onnx", "onnxscript")),
     "torch": (torch_engine, ()),
 }
 
@@ -166,7 +169,10 @@ def missing_packages(engine: str) -> list[str]:
 
 
 def load_engine(network: TransformationNetwork, engine: str, device: str) -> Paint:
-    """A network as an engine of `ENGINES` computes it. UserError if that is not installed or knows no such device."""
+    """What paints photographs, (B, 3, H, W), by a code, (K,), with an engine of `ENGINES`.
+
+    Raises UserError if that is not installed or knows no such device.
+    """
     if engine not in ENGINES:
         raise UserError(f"engine={engine}: take one of auto, {', '.join(ENGINES)}")
     if missing := not_installed(ENGINES[engine][1]):
@@ -175,7 +181,7 @@ def load_engine(network: TransformationNetwork, engine: str, device: str) -> Pai
         return torch_engine(network, device)
     if device != "cpu":
         raise UserError(f"engine={engine} computes on a processor alone: give device=cpu, or engine=torch")
-    return ENGINES[engine][0](network)
+    return Folding(functools.partial(ENGINES[engine][0], network))
 
 
 def by_speed() -> list[str]:

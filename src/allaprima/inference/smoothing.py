@@ -10,6 +10,7 @@ SMALLEST = 32  # pixels on the short side at that size; of thinner pictures Open
 TOLERANCE = 24.0
 # With less that is the same it is a cut: between unrelated photographs it is 0.1 to 0.29, in moving pictures 0.8.
 LEAST_SAME = 0.4
+NEIGHBOURHOOD = np.ones((9, 9), np.uint8)  # pixels, whose range what is taken over keeps within, or ghosts stay
 
 
 class Smoothing:
@@ -45,6 +46,7 @@ class Smoothing:
         size = painted.shape[1::-1]
         places = positions(cv2.resize(flow, size) / SCALE)
         moved = cv2.remap(painted_before, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        moved = cv2.min(cv2.max(moved, cv2.erode(painted, NEIGHBOURHOOD)), cv2.dilate(painted, NEIGHBOURHOOD))
         share = cv2.resize(share, size)
         return cv2.blendLinear(painted, moved, 1 - share, share)
 

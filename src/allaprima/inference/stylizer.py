@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from allaprima.errors import UserError
 from allaprima.hardware import chosen_device
+from allaprima.inference.brush import AUTO, BRUSHES, fitting_brush
 from allaprima.inference.by_place import AnyMap, across, as_map, mixed_codes
 from allaprima.inference.engines import Paint, fastest_engine, load_engine
 from allaprima.inference.face_maps import face_map
@@ -40,7 +41,6 @@ from allaprima.networks.metadata import Metadata
 # Pixels up to which a picture is painted in one piece, some 1.5 GB; larger ones in tiles, always by PyTorch.
 LARGEST_WHOLE = 2_500_000
 NARROWEST = 256  # pixels a side: a narrower picture takes hardly less memory, as the network adds a margin
-BRUSHES = 0.25, 16
 BLENDS = "even", "across", "down"
 # Wide strokes are painted small and enlarged, which blurs them; painted over by half, they have edges again.
 REPAINTED = 0.5
@@ -110,7 +110,7 @@ class Stylizer:
         strength: float = 1.0,
         preserve_color: bool = False,
         size: int | None = None,
-        brush: float = 1.0,
+        brush: float | Literal["auto"] = AUTO,
         boldness: AnyMap | None = None,
         mask: AnyMap | None = None,
         blend: str = "even",
@@ -125,7 +125,8 @@ class Stylizer:
             strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
             preserve_color: take the luminance from the pastiche and the colour from the photograph.
             size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
-            brush: width of the strokes, in multiples of what the network paints at that size, `BRUSHES`.
+            brush: width of the strokes, in multiples of what the network paints at that size, `BRUSHES`; `auto` fits
+                the picture, see `fitting_brush`, and takes up to four times as long; 1 is for frames of videos.
             boldness: 0 keeps the photograph's drawing, 1 paints as freely as was trained, `BOLDEST` more so; or a map
                 of it, see `as_map`; None is `BOLDNESS`, or what a network without the choice has.
             mask: a map of where the picture is painted: 0 keeps the photograph, 1 is the pastiche.
@@ -167,10 +168,11 @@ class Stylizer:
         return mixed_codes(self.network, shares, boldness if calm is None else boldness * (1 - calm))
 
     def _pastiches(
-        self, photos: Tensor, size: int | None, brush: float, codes: tuple[Tensor, Tensor | None]
+        self, photos: Tensor, size: int | None, brush: float | str, codes: tuple[Tensor, Tensor | None]
     ) -> tuple[Tensor, str]:
         worked = at_short_side(photos, size) if size else photos
         height, width = worked.shape[-2:]
+        brush = fitting_brush(height, width) if brush == AUTO else brush
         if brush == 1:
             pastiches, engine = self._painted(worked, *codes)
         else:
@@ -284,10 +286,10 @@ def blend_in_strips(
         put(pastiche, torch.lerp(kept, painted, weight))
 
 
-def check_options(strength: float, size: int | None, brush: float) -> None:
+def check_options(strength: float, size: int | None, brush: float | str) -> None:
     """Raises ValueError or TypeError for a strength, a size or a brush that is invalid."""
-    if not BRUSHES[0] <= brush <= BRUSHES[1]:
-        raise ValueError(f"brush={brush}: give a number from {BRUSHES[0]} to {BRUSHES[1]}")
+    if brush != AUTO and not BRUSHES[0] <= brush <= BRUSHES[1]:
+        raise ValueError(f"brush={brush}: give auto, or a number from {BRUSHES[0]} to {BRUSHES[1]}")
     if not 0 <= strength <= 1:
         raise ValueError(f"strength={strength}: give a number from 0 (the photograph) to 1 (the pastiche)")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int)):

@@ -48,7 +48,8 @@ def write_page(folder: Path, networks: Mapping[str, tuple[TransformationNetwork,
     offered = []
     for name, (network, metadata) in networks.items():
         network.eval().requires_grad_(False)
-        write_atomically(folder / "networks" / f"{name}.onnx", onnx_bytes(network))
+        only = network.code() if network.codes.shape[:2] == (1, 1) else None  # folded in it is faster
+        write_atomically(folder / "networks" / f"{name}.onnx", onnx_bytes(network, only))
         write_codes(folder / "networks" / f"{name}.json", network)
         offered += [
             {"name": painting.name, "title": str(painting), "network": name, "levels": network.levels}

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from allaprima.errors import UserError
+from allaprima.inference.brush import AUTO
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.objective import StyleSettings
 from allaprima.losses.style import bundled_style
@@ -31,7 +32,7 @@ WAITING = 64  # requests in the queue at most; who comes then is told to come ba
 LIVE_EVERY = 0.05  # seconds between the camera's frames
 # Gradio's own choice, 1920 x 1440, takes longer to send than to paint.
 CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
-BRUSH_CHOICES = [("wide", 2.5), ("medium", 1.5), ("fine", 1)]
+BRUSH_CHOICES = [("as the picture asks for", AUTO), ("fine", 1), ("medium", 2), ("wide", 4)]
 SIZE = 1024  # pixels on the short side at most
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
 # Gradio's own colours of these have less contrast than the 4.5 that reading takes (WCAG 2, AA).
@@ -82,7 +83,7 @@ def paint(
     photo: Path | None,
     style: str,
     trained: dict[str, str],
-    brush: float,
+    brush: float | str,
     strength: float,
     color: bool,
     boldness: float,
@@ -104,7 +105,7 @@ def paint_live(
     """One frame of the camera, the rate, and when it was."""
     if frame is None:
         return None, "", last
-    painted = load_stylizer(network_of(style, trained, fast=True))(frame, strength, size=384)
+    painted = load_stylizer(network_of(style, trained, fast=True))(frame, strength, size=384, brush=1)
     now = time.monotonic()
     return painted, f"{1 / (now - last):.0f} frames a second" if last else "", now
 
@@ -163,7 +164,7 @@ def paint_tab(trained: gr.State) -> gr.Dropdown:
         with gr.Column():
             photo = upload(["upload", "webcam", "clipboard"], "Photograph")
             style = gr.Dropdown(choices(), value=StyleSettings().name, label="Painting")
-            brush = gr.Radio(BRUSH_CHOICES, value=1, label="Brush")
+            brush = gr.Radio(BRUSH_CHOICES, value=AUTO, label="Brush")
             boldness = gr.Slider(
                 0, BOLDEST, BOLDNESS, step=0.05, label="Calm to bold", visible=has_choice(StyleSettings().name, {})
             )

@@ -108,11 +108,11 @@ function code(codes, painting) {
 }
 
 async function stylized({ ort, session, codes }, painting, pixels, width, height) {
-  const mixed = code(codes, painting);
-  const inputs = {
-    photographs: new ort.Tensor("float32", pixels, [1, 3, height, width]),
-    code: new ort.Tensor("float32", mixed, [mixed.length]),
-  };
+  const inputs = { photographs: new ort.Tensor("float32", pixels, [1, 3, height, width]) };
+  if (session.inputNames.includes("code")) { // a network with but one has it folded in
+    const mixed = code(codes, painting);
+    inputs.code = new ort.Tensor("float32", mixed, [mixed.length]);
+  }
   return (await session.run(inputs)).pastiches.data;
 }
 
