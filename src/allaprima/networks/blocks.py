@@ -51,11 +51,14 @@ class InstanceNorm(nn.Module):
 
     def scale_and_shift(self, x: Tensor, how: Pass) -> tuple[Tensor, Tensor]:
         """Both (C,), or (B, C, 1, 1), or mixed place by place (1 or B, C, H, W)."""
-        codes = how.codes[:, self.first : self.first + 2 * self.channels]
+        middle = self.first + self.channels
+        both = how.codes[:, self.first : middle], how.codes[:, middle : middle + self.channels]
         if how.shares is not None:
             shares = at_cells(how.shares, self.cell, x.shape[2:])
-            return torch.einsum("rc,brhw->bchw", codes, shares).to(x.dtype).chunk(2, 1)
-        return codes[0].chunk(2) if len(codes) == 1 else codes[..., None, None].to(x.dtype).chunk(2, 1)
+            return tuple(torch.einsum("rc,brhw->bchw", each, shares).to(x.dtype) for each in both)
+        if len(how.codes) == 1:
+            return both[0][0], both[1][0]
+        return tuple(each[..., None, None].to(x.dtype) for each in both)
 
 
 def at_cells(shares: Tensor, cell: int, size: torch.Size) -> Tensor:

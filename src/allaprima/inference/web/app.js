@@ -1,21 +1,25 @@
 // Photographs to paintings with ONNX Runtime, on WebAssembly or, where it is there and faster, on WebGPU.
 
 const ui = Object.fromEntries(
-  ["painting", "boldness", "bold", "file", "camera", "size", "strength", "save", "picture", "hint", "before", "after", "split", "status", "video", "all", "gallery"]
+  ["boldness", "bold", "file", "camera", "turn", "size", "strength", "save", "picture", "stage", "hint", "before", "after", "split", "status", "video", "all", "gallery"]
     .map((id) => [id, document.getElementById(id)]),
 );
 const TRIAL = 128; // pixels a side of the picture on which runtimes are compared
 const HOPELESS = 3000; // milliseconds; a runtime whose first run takes longer gets no second
 const THUMBNAIL = 256; // pixels on the short side
+const WHOLE = 2_500_000; // pixels that are painted at once when the painting is saved; a larger one is enlarged
+const REPAINTED = 0.5; // what is enlarged for that is painted over by half, so that its strokes have edges
 const RUNTIMES = {
   wasm: { file: "./ort/ort.wasm.min.mjs", title: "WebAssembly" },
   webgpu: { file: "./ort/ort.webgpu.min.mjs", title: "WebGPU" },
 };
 
 let photo = null; // an ImageBitmap, or the video while the camera runs
-let paintings = {}; // by name: { title, network, levels }
+let paintings = {}; // by name: { title, network, levels, button }
+let chosen = null; // the name of one
 let painter = null; // { ort, session, title, network, codes }
 let stream = null;
+let facing = "user"; // or environment: which camera; in the user's own it is a mirror
 let asking = false; // whether the visitor may still be asked for the camera
 let busy = false;
 let again = false;
@@ -57,29 +61,29 @@ async function milliseconds(candidate) {
   let best = Infinity;
   for (let run = 0; run < 3 && (run === 0 || best < HOPELESS); run++) {
     const began = performance.now();
-    await stylized(candidate, ui.painting.value, pixels, TRIAL, TRIAL);
+    await stylized(candidate, chosen, pixels, TRIAL, TRIAL);
     best = Math.min(best, performance.now() - began);
   }
   return best;
 }
 
 async function load() {
-  const { network, levels } = paintings[ui.painting.value];
+  const { network, levels } = paintings[chosen];
   ui.bold.hidden = levels < 2;
   const last = painter;
   if (last?.network === network) return;
   say("Loading the network…");
-  let chosen = await opened(last ? last.name : "wasm", network);
+  let faster = await opened(last ? last.name : "wasm", network);
   if (!last && navigator.gpu && (await navigator.gpu.requestAdapter())) {
     try {
       let other = await opened("webgpu", network);
-      if ((await milliseconds(chosen)) > (await milliseconds(other))) [chosen, other] = [other, chosen];
+      if ((await milliseconds(faster)) > (await milliseconds(other))) [faster, other] = [other, faster];
       await other.session.release();
     } catch (error) {
       console.info("without WebGPU:", error);
     }
   }
-  painter = chosen;
+  painter = faster;
   say(`Ready (${painter.title}).`);
   if (last) {
     await idle();
@@ -135,13 +139,17 @@ function picture(pixels, width, height) {
   return image;
 }
 
-// Draws a picture on a canvas, with at most `short` pixels on the short side; returns what is there now.
-function drawn(canvas, source, [wide, high], short) {
-  const factor = Math.min(1, short / Math.min(wide, high));
-  const [width, height] = [wide, high].map((side) => Math.max(1, Math.round(side * factor)));
+function sides(source) {
+  return source === ui.video ? [source.videoWidth, source.videoHeight] : [source.width, source.height];
+}
+
+// Draws a picture on a canvas at a multiple of its size; returns what is there now.
+function drawn(canvas, source, factor) {
+  const [width, height] = sides(source).map((side) => Math.max(1, Math.round(side * factor)));
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
+  if (source === ui.video && facing === "user") context.setTransform(-1, 0, 0, 1, width, 0);
   context.drawImage(source, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
 }
@@ -155,11 +163,10 @@ async function paint() {
   busy = true;
   again = false;
   try {
-    const sides = photo === ui.video ? [ui.video.videoWidth, ui.video.videoHeight] : [photo.width, photo.height];
-    const source = drawn(ui.before, photo, sides, Number(ui.size.value));
+    const source = drawn(ui.before, photo, Math.min(1, ui.size.value / Math.min(...sides(photo))));
     const { width, height } = source;
     const began = performance.now();
-    const painted = await stylized(painter, ui.painting.value, planes(source), width, height);
+    const painted = await stylized(painter, chosen, planes(source), width, height);
     const milliseconds = performance.now() - began;
     if (ui.after.width !== width || ui.after.height !== height) Object.assign(ui.after, { width, height });
     const after = ui.after.getContext("2d");
@@ -168,40 +175,38 @@ async function paint() {
     after.globalAlpha = 1 - ui.strength.value / 100;
     after.drawImage(ui.before, 0, 0);
     ui.picture.style.setProperty("--aspect", width / height);
-    for (const canvas of [ui.before, ui.after]) canvas.hidden = false;
+    ui.stage.hidden = false;
     ui.hint.hidden = true;
     ui.save.disabled = ui.all.disabled = false;
     const rate = stream ? `, ${(1000 / milliseconds).toFixed(1)} frames a second` : "";
     say(`${width} x ${height} pixels in ${Math.round(milliseconds)} ms${rate} (${painter.title}).`);
   } catch (error) {
     console.error(error);
-    say("This browser could not paint it: choose a smaller size of the work.");
+    say("This browser could not paint it: choose wider strokes.");
   } finally {
     busy = false;
   }
   if (again) await paint();
 }
 
-// The photograph as every painting, small; a click takes one. Another photograph ends it.
+// The photograph as every painting, small, in place of the pictures to choose from. Another photograph ends it.
 async function paintAll() {
   if (stream) await halt();
   await idle();
   const shown = photo;
   busy = ui.all.disabled = true;
-  ui.gallery.replaceChildren();
   try {
-    const small = drawn(document.createElement("canvas"), ui.before, [ui.before.width, ui.before.height], THUMBNAIL);
+    const small = drawn(document.createElement("canvas"), ui.before, Math.min(1, THUMBNAIL / Math.min(...sides(ui.before))));
     let one = painter;
-    for (const { value, text } of ui.painting.options) {
-      say(`Painting ${text}…`);
-      const { network } = paintings[value];
+    for (const [name, { title, network, button }] of Object.entries(paintings)) {
+      say(`Painting ${title}…`);
       if (one.network !== network) {
         if (one !== painter) await one.session.release();
         one = network === painter.network ? painter : await opened(painter.name, network);
       }
-      const painted = await stylized(one, value, planes(small), small.width, small.height);
+      const painted = await stylized(one, name, planes(small), small.width, small.height);
       if (photo !== shown) break;
-      ui.gallery.append(thumbnail(value, text, picture(painted, small.width, small.height)));
+      button.querySelector("img").src = address(picture(painted, small.width, small.height));
     }
     if (one !== painter) await one.session.release();
     if (photo === shown) say("Choose one of the paintings.");
@@ -211,29 +216,40 @@ async function paintAll() {
   if (again) await paint();
 }
 
-function thumbnail(name, title, image) {
+function address(image) {
   const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height });
   canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas.toDataURL("image/jpeg");
+}
+
+function offer(painting) {
+  const image = Object.assign(new Image(), { src: `thumbnails/${encodeURIComponent(painting.name)}.jpg`, alt: "" });
   const button = Object.assign(document.createElement("button"), { type: "button" });
-  button.append(canvas, title);
+  button.dataset.painting = painting.name;
+  button.append(image, painting.title);
   button.addEventListener("click", () => {
-    ui.painting.value = name;
-    ui.painting.dispatchEvent(new Event("change"));
-    ui.picture.scrollIntoView({ block: "center" });
+    choose(painting.name);
+    inTurn(load, paint);
   });
-  return button;
+  ui.gallery.append(button);
+  paintings[painting.name] = { ...painting, button };
+}
+
+function choose(name) {
+  chosen = name;
+  for (const [other, { button }] of Object.entries(paintings)) button.setAttribute("aria-pressed", other === name);
 }
 
 async function show(file) {
   if (!file) return;
   stop();
-  ui.gallery.replaceChildren();
   try {
     photo = await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
     say(`${file.name} is not a picture that this browser can show: choose a JPEG, PNG or WebP.`);
     return;
   }
+  divide(0);
   await paint();
 }
 
@@ -241,13 +257,14 @@ async function show(file) {
 async function halt() {
   stop();
   await idle();
-  if (!ui.before.hidden) photo ??= await createImageBitmap(ui.before);
+  if (!ui.stage.hidden) photo ??= await createImageBitmap(ui.before);
 }
 
 function stop() {
   stream?.getTracks().forEach((track) => track.stop());
   if (stream) photo = null;
   stream = null;
+  ui.turn.hidden = true;
   ui.camera.textContent = "Start the camera";
   ui.camera.setAttribute("aria-pressed", "false");
 }
@@ -260,7 +277,7 @@ async function film() {
   if (asking) return;
   asking = true;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: facing } });
   } catch {
     say("There is no camera, or this page may not use it: choose a photograph instead.");
     return;
@@ -271,31 +288,86 @@ async function film() {
   ui.camera.setAttribute("aria-pressed", "true");
   ui.video.srcObject = stream;
   await ui.video.play();
+  ui.turn.hidden = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput").length < 2;
   photo = ui.video;
+  divide(0);
   while (stream) {
     await paint();
     await new Promise(requestAnimationFrame);
   }
 }
 
-function save() {
-  ui.after.toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${ui.painting.value}.png` });
+async function turn() {
+  await halt();
+  facing = facing === "user" ? "environment" : "user";
+  await film();
+}
+
+// The painting in the size of its photograph: enlarged, and painted over by half.
+async function fullSize() {
+  const [width, height] = sides(photo);
+  const factor = Math.min(1, Math.sqrt(WHOLE / (width * height)));
+  const canvas = document.createElement("canvas");
+  const enlarged = drawn(canvas, ui.after, (factor * width) / ui.after.width);
+  if (enlarged.width > ui.after.width) {
+    say("Painting it at full size…");
+    const repainted = await stylized(painter, chosen, planes(enlarged), enlarged.width, enlarged.height);
+    const over = document.createElement("canvas");
+    Object.assign(over, { width: enlarged.width, height: enlarged.height });
+    over.getContext("2d").putImageData(picture(repainted, enlarged.width, enlarged.height), 0, 0);
+    const context = canvas.getContext("2d");
+    context.globalAlpha = (REPAINTED * ui.strength.value) / 100;
+    context.drawImage(over, 0, 0);
+  }
+  const whole = document.createElement("canvas");
+  drawn(whole, canvas, 1 / factor);
+  return whole;
+}
+
+async function save() {
+  if (stream) await halt();
+  await idle();
+  busy = ui.save.disabled = true;
+  try {
+    const whole = await fullSize();
+    const blob = await new Promise((resolve) => whole.toBlob(resolve));
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${chosen}.png` });
     link.click();
     URL.revokeObjectURL(link.href);
-  });
+    say(`Saved, ${whole.width} x ${whole.height} pixels.`);
+  } finally {
+    busy = ui.save.disabled = false;
+  }
+  if (again) await paint();
+}
+
+// Left of a share of the width, in percent, is the photograph.
+function divide(percent) {
+  ui.split.value = percent;
+  ui.stage.style.setProperty("--split", `${percent}%`);
+  ui.after.style.clipPath = `inset(0 0 0 ${percent}%)`;
+}
+
+function drag(event) {
+  const { left, width } = ui.stage.getBoundingClientRect();
+  divide(Math.min(100, Math.max(0, (100 * (event.clientX - left)) / width)));
 }
 
 ui.file.addEventListener("change", () => show(ui.file.files[0]));
 ui.camera.addEventListener("click", film);
-ui.save.addEventListener("click", save);
+ui.turn.addEventListener("click", turn);
+ui.save.addEventListener("click", () => inTurn(save));
 ui.all.addEventListener("click", () => inTurn(paintAll));
 ui.size.addEventListener("change", paint);
 ui.strength.addEventListener("change", paint);
 ui.boldness.addEventListener("input", paint);
-ui.painting.addEventListener("change", () => inTurn(load, paint));
-ui.split.addEventListener("input", () => {
-  ui.after.style.clipPath = `inset(0 0 0 ${ui.split.value}%)`;
+ui.split.addEventListener("input", () => divide(ui.split.value));
+ui.stage.addEventListener("pointerdown", (event) => {
+  ui.stage.setPointerCapture(event.pointerId);
+  drag(event);
+});
+ui.stage.addEventListener("pointermove", (event) => {
+  if (event.buttons) drag(event);
 });
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   ui.picture.addEventListener(kind, (event) => {
@@ -308,11 +380,11 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 inTurn(
   isolated,
   async () => {
-    for (const painting of await (await fetch("paintings.json")).json()) {
-      paintings[painting.name] = painting;
-      ui.painting.add(new Option(painting.title, painting.name));
-    }
-    ui.all.hidden = ui.painting.length < 2;
+    for (const painting of await (await fetch("paintings.json")).json()) offer(painting);
+    choose(Object.keys(paintings)[0]);
+    ui.all.hidden = Object.keys(paintings).length < 2;
+    divide(50);
+    photo = await createImageBitmap(await (await fetch("sample.jpg")).blob());
   },
   load,
   paint,
