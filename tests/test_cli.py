@@ -24,7 +24,7 @@ def test_invalid_arguments_are_refused(refused):
     refused(["download.py", "server=nowhere"], "web address")
     refused(["infer.py", "input=my photo (1).jpg"], "input=my photo (1).jpg", "no such file")
     refused(["infer.py", "--input", "photo.jpg"], "--input", "input=photo.jpg")
-    refused(["train.py", "+optimizer.momentum=1"], "+optimizer.momentum", "configs/")
+    refused(["train.py", "+optimizer.momentum=1"], "+optimizer.momentum", "`train --help`")
     refused(["infer.py", "input=[]"], "nothing is left")
 
 
@@ -177,6 +177,14 @@ warnings.warn("of a library's own")
     environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_names_do_not_reach_the_terminal_raw(run_script, tmp_path):
+    shutil.copy(COFFEE, tmp_path / "a\x1b[31mb.png")
+    (tmp_path / "bad\x1b[31m.png").write_text("no picture")
+    result = run_script("infer.py", f"input={tmp_path}", "size=32", "fast=true")
+    assert result.returncode == 2 and "\x1b[31m" not in result.stdout + result.stderr
+    assert r"a\x1b[31mb.png" in result.stdout and r"bad\x1b[31m.png" in result.stderr
 
 
 def test_temporary_files_are_not_named():

@@ -30,7 +30,7 @@ try:  # the imports take half a second, in which Ctrl-C is answered as it is lat
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import ConfigKeyError, InterpolationToMissingValueError
 
-    from allaprima.errors import UserError, choice_advice
+    from allaprima.errors import UserError, choice_advice, visible
     from allaprima.help import help_text
     from allaprima.media.bundled import TOP, bundled_names
     from allaprima.media.download import on_the_web
@@ -73,7 +73,7 @@ def fail(message: str) -> NoReturn:
     """Print a message as one line and exit with status 2."""
     if "Original Traceback" in message:  # an error of a process that reads photographs, as PyTorch passes it on
         message = message.strip().splitlines()[-1].partition(": ")[2]
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -150,7 +150,7 @@ def run(name: str, arguments: Sequence[str] | None = None, function: str | None 
                 print(help_text(usage(name), CONFIGS, name, groups, {group: choices(group) for group in groups}))
                 return
             files, settings = separated(name, typed)
-            configs = [composed(name, each, files) for each in all_typed(settings, options.multirun)]
+            configs = [composed(name, each, files) for each in all_typed(name, settings, options.multirun)]
         for config in configs:
             if options.cfg:
                 print(OmegaConf.to_yaml(config))
@@ -191,17 +191,19 @@ def is_file_name(command: str, typed: str) -> bool:
     """Whether an argument is a file's name; one with = in it is, where there is such a file and no such setting."""
     name, equals, _ = typed.partition("=")
     if not equals or on_the_web(name):
-        return typed == "-" or typed[:1] not in ("-", "+", "~")
+        return typed == "-" or typed[:1] not in ("-", "+", "~") or os.path.exists(typed)  # noqa: PTH110 (never an error)
     return os.path.exists(typed) and name not in setting_names(OmegaConf.to_container(composed(command, [])))  # noqa: PTH110 (never an error)
 
 
-def all_typed(settings: Sequence[str], multirun: bool) -> Iterator[tuple[tuple[str, str], ...]]:
+def all_typed(command: str, settings: Sequence[str], multirun: bool) -> Iterator[tuple[tuple[str, str], ...]]:
     """Names and texts of every run: of one, or with `multirun` of one for each combination of values given as A,B."""
     values = []
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or name.startswith(("+", "~", "-")):
-            raise UserError(f"'{setting}' is no setting: write NAME=VALUE, as in input=photo.jpg, of those in configs/")
+            raise UserError(
+                f"'{setting}' is no setting: write NAME=VALUE, as in input=photo.jpg; `{command} --help` lists all"
+            )
         override = parsed(text) if multirun else None
         sweep = override.sweep_string_iterator() if override and override.is_sweep_override() else [text]
         values.append([(name, each) for each in sweep])

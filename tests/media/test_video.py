@@ -166,6 +166,22 @@ def test_damaged_frames_are_passed_over(tmp_path):
     assert 80 <= len(times) < 100 and times[:30] == list(range(0, 1200, 40)) and times[-1] == 3960
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "flv"])
+def test_films_that_are_cut_off(tmp_path, suffix):
+    path = make_clip(tmp_path / f"clip.{suffix}", times=range(0, 4000, 40), sound=suffix != "flv")
+    assert len(list(open_video(path).frames())) == 100
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    frames = open_video(cut).frames()
+    with pytest.raises(FileError, match="is damaged: "):
+        assert 10 < len([next(frames) for _ in itertools.count()]) < 90
+
+
+def test_sound_may_be_longer(tmp_path):
+    path = make_clip(tmp_path / "clip.mkv", times=[0])
+    assert len(list(open_video(path).frames())) == 1
+
+
 def code_values(transfer, light):
     """PQ's or HLG's code values, of 1023, of light in candelas a square metre, HLG's of a screen of 1000."""
     if transfer == ColorTrc.SMPTE2084:

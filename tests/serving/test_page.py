@@ -3,6 +3,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from selenium.webdriver.support.ui import WebDriverWait
 
-CHOICES = ("kandinsky", 1, 1.0, False)
+CHOICES = ("kandinsky", "auto", 1.0, False)
 # The command, but that a minute of training has four steps.
 SERVE = """
 from allaprima.cli import run
@@ -210,6 +211,7 @@ def test_trained_network_is_offered(client, served, tmp_path):
     told = list(client.submit(handle_file(tmp_path / "my cup.png"), 1, api_name="/train"))
     sheets = [each[0] for each in told if isinstance(each[0], str)]
     notes = [each[1] for each in told]
+    assert any(re.fullmatch(r"step \d of 4, \d+ s, some \d+ s left", note) for note in notes)
     assert min(Image.open(sheets[-1]).size) > 300
     assert "my_cup is trained" in notes[-1]
     wait_for(lambda: [path.suffix for path in served[1].glob("*/training-*")] == [".safetensors"])
@@ -239,8 +241,8 @@ def test_page_in_browser(served, browser, tmp_path, width):
     (tmp_path / "text.png").write_text("not a picture")
 
     def paint(path):
-        browser.find_element("css selector", "input[type=file]").send_keys(str(path))
-        WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "[aria-label='Remove Image']"))
+        browser.find_element("css selector", "#photograph input[type=file]").send_keys(str(path))
+        WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "#photograph [aria-label='Remove Image']"))
         press("Paint")
 
     def press(label):
@@ -249,16 +251,21 @@ def test_page_in_browser(served, browser, tmp_path, width):
 
     browser.set_window_size(width, 1000)
     browser.get(served[0])
-    WebDriverWait(browser, 60).until(lambda page: page.find_elements("css selector", "input[type=file]"))
+    WebDriverWait(browser, 60).until(lambda page: page.find_elements("css selector", "#photograph input[type=file]"))
     paint(COFFEE)
     WebDriverWait(browser, 60).until(lambda page: "600 by 400 pixels" in page.find_element("tag name", "body").text)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width + 1
     expected = np.asarray(Stylizer.load("kandinsky", engine="torch")(COFFEE, size=1024), float)
     assert np.abs(shown_picture(browser) - expected).mean() < 3
+    (button,) = [each for each in browser.find_elements("tag name", "button") if each.text == "Paint"]
+    assert button.location["y"] + button.size["height"] < 900
+    browser.execute_script("document.querySelectorAll('.thumbnail-item')[1].click()")
+    expected = np.asarray(Stylizer.load("edtaonisl", engine="torch")(COFFEE, size=1024), float)
+    WebDriverWait(browser, 60).until(lambda page: np.abs(shown_picture(page) - expected).mean() < 3)
     requests = browser.execute_script("return performance.getEntriesByType('resource').map(each => each.name)")
     assert requests and all(request.startswith((served[0], "data:", "blob:")) for request in requests)
-    browser.execute_script("document.querySelector(\"[aria-label='Remove Image']\").click()")
-    WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "input[type=file]"))
+    press("Another photograph")
+    WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "#photograph input[type=file]"))
     paint(tmp_path / "text.png")
     WebDriverWait(browser, 60).until(lambda page: "not a picture" in page.find_element("tag name", "body").text)
 
@@ -276,8 +283,7 @@ def test_camera(served, browser):
 
     browser.set_window_size(1280, 1000)
     browser.get(served[0])
-    for label in ("Camera", "Click to Access Webcam", "Record"):
-        press(label)
+    press("Camera")
     WebDriverWait(browser, 60).until(lambda page: "frames a second" in page.find_element("tag name", "body").text)
     # Between two frames the picture has no size.
     size = "const image = document.querySelector('img[alt=Painted]'); return [image.naturalWidth, image.naturalHeight]"

@@ -18,6 +18,8 @@ def test_reports(tmp_path):
     Image.open(COFFEE).resize((96, 64)).save(tmp_path / "coffee.png")
     reports = list(train_watched(train_command(tmp_path / "coffee.png", 2, tmp_path), tmp_path))
     assert all(report.network is None for report in reports[:-1]) and reports[-1].sheet.exists()
+    steps = [report.step for report in reports]
+    assert steps[0] == 0 and steps[-1] == 2 and steps == sorted(steps)
     assert Stylizer.load(reports[-1].network).painting.name == "coffee"
 
 

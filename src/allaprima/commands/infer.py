@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field
 from tqdm import tqdm
 
 from allaprima.commands.network_choice import NetworkChoice
-from allaprima.errors import FileError, UserError
+from allaprima.errors import FileError, UserError, visible
 from allaprima.hardware import chosen_device, keep_freed_memory
 from allaprima.inference.brush import AUTO, BRUSHES
 from allaprima.inference.clip import paint_clip
@@ -157,7 +157,7 @@ def paint_all(
         except FileError as error:
             if len(inputs) == 1:
                 raise
-            tqdm.write(f"passed over: {error}", file=sys.stderr)
+            tqdm.write(visible(f"passed over: {error}"), file=sys.stderr)
             failures.append(source)
     return results, failures
 
@@ -201,7 +201,7 @@ def paint_file(stylizer: Stylizer, source: Path, output: Path, settings: InferSe
     if not settings.quiet():
         speed = f"in {two_digits(seconds)} s, {two_digits(pixels / seconds / 1e6)} megapixels a second"
         older = " (an older one is replaced)" if replaced else ""
-        tqdm.write(f"{source.name} as {painting}: {output}{older}, {speed}", file=sys.stdout)
+        tqdm.write(visible(f"{source.name} as {painting}: {output}{older}, {speed}"), file=sys.stdout)
     return Result(str(source), str(output), painting.name, engine, pixels, round(seconds, 3), replaced)
 
 

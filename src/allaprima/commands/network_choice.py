@@ -21,6 +21,8 @@ class NetworkChoice(Settings):
         if self.model and (fast or self.style.name == ALL):
             raise UserError("fast=true and style=all choose among the bundled networks: leave out model=")
         if self.style.shares and not self.model:
+            if fast:
+                raise UserError("fast=true has no blends: leave out fast=true, or name one painting")
             return network_path(GALLERY)
         if self.style.image and not self.model:
             raise UserError("style.image= is for training: allaprima train style.image=PICTURE, then give model=")

@@ -19,6 +19,8 @@ from allaprima.inference.engines import not_installed
 from allaprima.limits import PositiveInt, Text, at_most
 from allaprima.media.images import READ_FORMATS
 
+VAL_EVERY = 20  # steps of a visitor's training between sheets
+VALIDATION_PHOTOS = 4  # of which each is a row
 # A process that ends with the page, however that ends.
 TRAIN = """
 from allaprima.cli import main
@@ -78,4 +80,6 @@ def check_address(host: str, port: int) -> None:
 def train_command(painting: Path, steps: int, folder: Path) -> list[str]:
     """The command that trains a network for a painting with the default settings, below a folder."""
     program = [sys.executable, "-c", TRAIN, "train"]
-    return [*program, f"style.image={painting}", f"runs={folder}", f"trainer.max_steps={steps}"]
+    # A visitor waits for the first sheet, and has no use for more rows.
+    sheets = f"trainer.val_every={VAL_EVERY}", f"data.validation_photos={VALIDATION_PHOTOS}"
+    return [*program, f"style.image={painting}", f"runs={folder}", f"trainer.max_steps={steps}", *sheets]

@@ -26,7 +26,7 @@ from allaprima.limits import Seed, Text, Texts, unique
 from allaprima.losses.objective import LossSettings, StyleSettings, build_objective, load_objective, load_vgg
 from allaprima.losses.style import Style, bundled_style, picture_name, printable
 from allaprima.media.download import on_the_web, without_secrets
-from allaprima.media.files import write_atomically
+from allaprima.media.files import LONGEST_NAME, write_atomically
 from allaprima.media.painting import check_file_name
 from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.metadata import Metadata
@@ -39,8 +39,6 @@ from allaprima.training.runs import LAST, NETWORK_FOLDER, find_checkpoint, new_f
 from allaprima.training.schedule import OptimizerSettings
 from allaprima.training.terms import Objective, TermSettings, build_terms, load_teacher, weights_sha256
 from allaprima.training.trainer import LoggerSettings, TrainerSettings, make_loggers, make_trainer, quiet_lightning
-
-LONGEST_NAME = 255  # bytes of a file's, on all usual file systems
 
 
 class TrainSettings(Settings):

@@ -163,6 +163,8 @@ class Stylizer:
             raise UserError(f"the network of {self.metadata.title} has one boldness: leave out {setting}")
         if blend not in BLENDS:
             raise ValueError(f"blend={blend}: take one of {', '.join(BLENDS)}")
+        if blend != "even" and len(self.blend) == 1:
+            raise UserError(f"blend={blend} is between paintings: give several, as style='{{kandinsky: 1, udnie: 1}}'")
         shares = self.blend if blend == "even" else across(list(self.blend), size, down=blend == "down")
         boldness = BOLDNESS if boldness is None else as_map(boldness, size, BOLDEST)
         return mixed_codes(self.network, shares, boldness if calm is None else boldness * (1 - calm))
@@ -219,7 +221,9 @@ def chosen_blend(metadata: Metadata, style: str | Mapping[str, float] | None) ->
         return {metadata.names[0]: 1.0}  # whatever a file's painting is called
     blend = {style: 1.0} if isinstance(style, str) else dict(style or {})
     total = sum(blend.values())
-    if not blend or not blend.keys() <= set(metadata.names) or min(blend.values()) < 0 or not total > 0:
+    if blend and (min(blend.values()) < 0 or not total > 0):
+        raise UserError(f"shares of {', '.join(blend)}: give numbers from 0, one of them or more above 0")
+    if not blend or not blend.keys() <= set(metadata.names):
         raise UserError(
             f"the network is of {metadata.title}: give style=, one of {', '.join(metadata.names)}, or shares"
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from allaprima.errors import FileError
 
 TEMPORARY = ".allaprima-"  # not the file's own name, which may be as long as names can be
+LONGEST_NAME = 255  # bytes of a file's, on all usual file systems
 STALE_SECONDS = 24 * 60 * 60
 LARGEST_PICTURE = 256 << 20  # bytes
 

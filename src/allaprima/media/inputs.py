@@ -43,10 +43,15 @@ def find_photos(root: Path) -> list[Path]:
         kinds = ", ".join(sorted(READ_SUFFIXES))
         raise UserError(f"{root} holds no pictures ({kinds}): name a folder that does{heic and f', or {heic}'}")
     if others:
-        kinds = ", ".join(sorted({path.suffix.lower() or path.name for path in others})[:MOST_KINDS])
+        kinds = ", ".join(sorted({kind_of(path) for path in others})[:MOST_KINDS])
         count = f"{len(others)} file{'s' * (len(others) > 1)} of other kinds"
         print(f"{root}: {count} left alone ({kinds}){heic and f'; {heic}'}", file=sys.stderr)
     return photos
+
+
+def kind_of(path: Path) -> str:
+    """What a file that is no picture is called."""
+    return path.suffix.lower() or path.name if path.exists() else "links that lead nowhere"
 
 
 def held_out_photos(folder: str | None = None, output: Path | None = None) -> list[Path]:

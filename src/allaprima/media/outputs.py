@@ -1,9 +1,12 @@
 """Where results are written: never over an input or another result."""
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from allaprima.errors import UserError
+from allaprima.media.files import LONGEST_NAME
 from allaprima.media.images import READ_SUFFIXES, WRITE_OPTIONS
 from allaprima.media.inputs import STANDARD
 from allaprima.media.recording import RECORDED_SUFFIXES
@@ -23,20 +26,39 @@ def place_outputs(inputs: Sequence[tuple[Path, Path]], output: str, style: str, 
         if len(inputs) > 1 or is_video(inputs[0][0]):
             raise UserError("output=- takes one picture: name a folder for more, or a file for a video")
         return [target]
+    if suffix and target.suffix.lower() in WRITE_OPTIONS and target.suffix.lower() != suffix and not target.is_dir():
+        raise UserError(f"output={output} has a suffix of its own: leave out suffix=, or name a folder")
     is_file = target.suffix.lower() in (*WRITE_OPTIONS, *RECORDED_SUFFIXES) or (target.suffix and len(inputs) == 1)
     if is_file and not target.is_dir():
         if len(inputs) > 1:
             raise UserError(f"output={output} is one file, but there are {len(inputs)} inputs: name a folder")
         places = [target]
     else:
-        names = [below.with_name(f"{below.stem}_{style}{result_suffix(source, suffix)}") for source, below in inputs]
-        places = [target / name for name in names]
+        places = places_below(target, inputs, style, suffix)
     for place, (source, _) in zip(places, inputs, strict=True):
         kind, suffixes = ("videos", RECORDED_SUFFIXES) if is_video(source) else ("pictures", WRITE_OPTIONS)
         if place.suffix.lower() not in suffixes:
             raise UserError(f"output={place}: {kind} are written as {', '.join(suffixes)}")
     check_places(places, inputs)
     return places
+
+
+def places_below(folder: Path, inputs: Sequence[tuple[Path, Path]], style: str, suffix: str | None) -> list[Path]:
+    """A place in a folder for each result, named after its input, where two would be alike with the input's suffix."""
+    endings = [f"_{style}{result_suffix(source, suffix)}" for source, _ in inputs]
+    named = list(zip((below for _, below in inputs), endings, strict=True))
+    counts = Counter((below.parent, below.stem, ending) for below, ending in named)
+    stems = [below.stem if counts[below.parent, below.stem, ending] == 1 else below.name for below, ending in named]
+    return [
+        folder / below.with_name(result_name(stem, ending)) for stem, (below, ending) in zip(stems, named, strict=True)
+    ]
+
+
+def result_name(stem: str, ending: str) -> str:
+    """A file's name, its stem cut where the name would be longer than file systems take."""
+    while len(os.fsencode(stem + ending)) > LONGEST_NAME:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def place_sheets(inputs: Sequence[tuple[Path, Path]], outputs: Sequence[Path]) -> dict[str, Path]:

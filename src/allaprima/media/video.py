@@ -21,6 +21,10 @@ VIDEO_SUFFIX = re.compile(
 # FFmpeg's readers of files of films. Others read addresses, lists of other files, devices, or text as a film.
 READERS = "mov matroska avi mpegts mpeg mpegvideo m4v h264 hevc obu ivf asf flv live_flv ogg mxf dv rm nut yuv4mpegpipe"
 STILL_BRANDS = {"heic", "heix", "heim", "heis", "mif1", "avif"}  # of pictures that FFmpeg's reader of MP4 reads
+# Kinds of files that say at their start how long they are, and end without an error where they are cut off.
+DECLARING = ("matroska", "flv")
+LEAST_MISSING = Fraction(1, 2)  # seconds, and a share of all, for what counts as cut off
+MISSING_SHARE = Fraction(1, 20)
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own pass over transparency
 
 
@@ -89,6 +93,7 @@ class Video:
     def __init__(self, path: Path) -> None:
         self.path = self.tracks = path
         self.damage: Exception | None = None
+        self.ended = Fraction(0)  # seconds up to which any of its streams was read
         try:
             check_regular(path)
             self.container = open_container(path)
@@ -121,13 +126,15 @@ class Video:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """All frames that can be read: as players do, what is damaged is passed over, and remembered."""
-        packets = self.container.demux(self.stream)
+        packets = self.container.demux()
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     return
-                if not packet.size and packet.dts is not None:
+                if packet.pts is not None:
+                    self.ended = max(self.ended, (packet.pts + (packet.duration or 0)) * packet.time_base)
+                if packet.stream is not self.stream or (not packet.size and packet.dts is not None):
                     continue  # a frame that was dropped; a decoder would take it for the end
                 frames = self.decoder.decode(packet if packet.size else None)
             except av.FFmpegError as error:
@@ -151,6 +158,11 @@ class Video:
             yield as_frame(turned(self._pixels(frame), self.matrix), last)
         if self.damage:
             raise FileError(f"{self.path} is damaged: {reason(self.damage)}")
+        if self.container.format.name.startswith(DECLARING):
+            read = self.ended - start_of(self.container)
+            declared = Fraction(self.container.duration or 0, av.time_base)
+            if declared - read > max(LEAST_MISSING, MISSING_SHARE * declared):
+                raise FileError(f"{self.path} is damaged: it ends after {float(read):.1f} of {float(declared):.1f} s")
 
     def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
         # Calls change their size midway, with the line; a file to be written has one.

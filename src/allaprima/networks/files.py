@@ -28,6 +28,8 @@ def network_path(name: str | Path) -> Path:
     """The file of a bundled network, by its name, or of another, by its path. Raises UserError if there is none."""
     path = bundled_file(f"models/{name}.safetensors") or Path(str(name))
     if not path.is_file():
+        if len(path.parts) > 1:
+            raise UserError(f"there is no file {name}: training says where the network is, runs/NAME/DATE_TIME/models")
         advice = choice_advice(str(name), bundled_names("models"))
         raise UserError(f"there is no network '{name}': {advice}, or the path of a .safetensors file")
     return path

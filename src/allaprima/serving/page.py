@@ -8,9 +8,9 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -21,19 +21,33 @@ from allaprima.inference.brush import AUTO
 from allaprima.inference.stylizer import Stylizer
 from allaprima.losses.objective import StyleSettings
 from allaprima.losses.style import bundled_style
-from allaprima.media.bundled import bundled_names
-from allaprima.media.images import open_upright
+from allaprima.media.bundled import bundled_names, packaged_photos
+from allaprima.media.images import open_upright, read_photo, to_image
 from allaprima.networks.base import BOLDEST, BOLDNESS
 from allaprima.networks.files import network_name
 from allaprima.serving.answers import Page, without_traceback
-from allaprima.serving.watched_training import STEPS_A_MINUTE, TrainCommand, end_training, train_watched
+from allaprima.serving.watched_training import STEPS_A_MINUTE, Progress, TrainCommand, end_training, train_watched
 
 WAITING = 64  # requests in the queue at most; who comes then is told to come back
 LIVE_EVERY = 0.05  # seconds between the camera's frames
 # Gradio's own choice, 1920 x 1440, takes longer to send than to paint.
 CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}}
 BRUSH_CHOICES = [("as the picture asks for", AUTO), ("fine", 1), ("medium", 2), ("wide", 4)]
+# Presses what Gradio has for it: who opens the camera's tab wants to be seen, and to record nothing.
+START_CAMERA = """() => {
+    const camera = document.getElementById("camera");
+    camera.querySelector("[title='grant webcam access'] button")?.click();
+    const waiting = setInterval(() => {
+        const start = camera.querySelector("button:has([title='start recording'])");
+        if (start) clearInterval(waiting);
+        start?.click();
+    }, 100);
+    setTimeout(() => clearInterval(waiting), 60_000);
+}"""
 SIZE = 1024  # pixels on the short side at most
+SAMPLE = "skimage/data/coffee.png"  # Rachel Michetti's photograph, CC0
+THUMBNAIL_SIDE = 120  # pixels on the short side
+PICTURE_HEIGHT = 440  # of the page
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
 # Gradio's own colours of these have less contrast than the 4.5 that reading takes (WCAG 2, AA).
 CONTRAST = {
@@ -46,9 +60,9 @@ DARK = ".dark { --color-accent: var(--primary-400) }"  # for which a theme has n
 KEPT = 3600  # seconds that uploads and results are kept
 
 
-def upload(sources: list[str], label: str) -> gr.Image:
+def upload(sources: list[str], label: str, height: int) -> gr.Image:
     """A place for a picture that a visitor gives, which comes as its file: `open_upright` knows what is a picture."""
-    place = gr.Image(sources=sources, type="filepath", label=label)
+    place = gr.Image(sources=sources, type="filepath", label=label, height=height, elem_id=label.lower())
     # Not in a subclass, beside whose source Gradio would write a file. It has checked that the file is an upload.
     place.preprocess = lambda payload: Path(payload.path) if payload and payload.path else None
     return place
@@ -99,6 +113,19 @@ def paint(
     return (image, painted), f"{image.width} by {image.height} pixels in {time.monotonic() - started:.1f} s"
 
 
+def paint_again(photo: Path | None, *choice: Any) -> Any:
+    """What `paint` gives where there is a photograph; else nothing changes."""
+    return paint(photo, *choice) if photo else (gr.skip(), gr.skip())
+
+
+@functools.cache
+def thumbnail(network: str) -> Image.Image:
+    """A small photograph as a network paints it, to choose the painting by."""
+    (sample,) = packaged_photos([SAMPLE])
+    photo = to_image(read_photo(sample, THUMBNAIL_SIDE)[0])
+    return Stylizer.load(network, engine="torch")(photo, brush=1)
+
+
 def paint_live(
     frame: np.ndarray | None, style: str, trained: dict[str, str], strength: float, last: float
 ) -> tuple[np.ndarray | None, str, float]:
@@ -112,7 +139,7 @@ def paint_live(
 
 def train(
     painting: Path | None, minutes: int, trained: dict[str, str], train_command: TrainCommand
-) -> Iterator[tuple[Any, str, dict[str, str], Any, Any]]:
+) -> Iterator[tuple[Any, ...]]:
     """Train, and show the sheets as they come; at the end the painting is among the choices of this visitor."""
     image = opened(painting)
     name = re.sub(r"\W+", "_", painting.stem, flags=re.ASCII).strip("_")[:40] or "painting"
@@ -128,19 +155,35 @@ def train(
                 sheet = Image.open(report.sheet) if report.sheet != last else unchanged
                 last = report.sheet
                 if report.network is None:
-                    yield sheet, f"training for {report.seconds:.0f} s", trained, unchanged, unchanged
+                    yield sheet, progress_note(report, minutes * STEPS_A_MINUTE), trained, *(unchanged,) * 4
         network = report.network.replace(run.with_suffix(".safetensors"))
         trained = trained | {f"{name}, trained here": str(network)}
-        styles = gr.Dropdown(choices=[*choices(), *((title, title) for title in trained)])
         note = f"{name} is trained: it is the last of the paintings on the other pages"
-        yield sheet, note, trained, styles, styles
+        styles = gr.Dropdown(choices=choices(trained))
+        pictures = gr.Gallery(value=thumbnails(trained))
+        yield sheet, note, trained, styles, styles, pictures, pictures
     finally:
         shutil.rmtree(run, ignore_errors=True)
 
 
-def choices() -> list[tuple[str, str]]:
-    """Title and name of every bundled painting."""
-    return sorted((str(bundled_style(name).painting), name) for name in bundled_names("models/styles"))
+def progress_note(report: Progress, steps: int) -> str:
+    """Where training stands, in words."""
+    if not report.step:
+        return f"starting, {report.seconds:.0f} s"
+    left = report.seconds / report.step * (steps - report.step)
+    return f"step {report.step} of {steps}, {report.seconds:.0f} s, some {left:.0f} s left"
+
+
+def choices(trained: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Title and name of every bundled painting, and of those that the visitor has trained."""
+    bundled = sorted((str(bundled_style(name).painting), name) for name in bundled_names("models/styles"))
+    return bundled + [(title, title) for title in trained]
+
+
+def thumbnails(trained: Mapping[str, str]) -> list[tuple[Image.Image, str]]:
+    """A picture and a title for each of `choices`."""
+    short = {name: title.partition(" (")[0] for title, name in choices(trained)}  # there is no room for the painter
+    return [(thumbnail(network_of(name, trained, fast=True)), title) for name, title in short.items()]
 
 
 def page(train_command: TrainCommand | None) -> gr.Blocks:
@@ -149,52 +192,105 @@ def page(train_command: TrainCommand | None) -> gr.Blocks:
         gr.Markdown("# Alla Prima\nA photograph in the manner of a painting, computed on the machine that serves this.")
         trained = gr.State({})
         with gr.Tab("Photograph"):
-            style = paint_tab(trained)
-        with gr.Tab("Camera"):
-            live_style = camera_tab(trained)
+            tabs = [paint_tab(trained)]
+        with gr.Tab("Camera") as camera:
+            tabs.append(camera_tab(trained))
+        camera.select(None, js=START_CAMERA)
         if train_command:
             with gr.Tab("Train"):
-                train_tab(trained, style, live_style, train_command)
+                train_tab(trained, tabs, train_command)
     return blocks
 
 
-def paint_tab(trained: gr.State) -> gr.Dropdown:
-    """A photograph in, the original and the stylized image under one slider out; its choice of paintings."""
+class Paintings(NamedTuple):
+    """What a visitor chooses a painting by: pictures, which set a name."""
+
+    name: gr.Dropdown
+    pictures: gr.Gallery
+
+
+def paintings(trained: gr.State) -> Paintings:
+    """Every painting as a picture with its title."""
+    name = gr.Dropdown(choices({}), value=StyleSettings().name, label="Painting", visible="hidden")
+    first = [each for _, each in choices({})].index(StyleSettings().name)
+    pictures = gr.Gallery(
+        thumbnails({}),
+        label="Paintings",
+        columns=3,
+        selected_index=first,
+        allow_preview=False,
+        object_fit="cover",
+        interactive=False,
+        buttons=[],
+    )
+
+    def chosen(trained: dict[str, str], event: gr.SelectData) -> str:
+        return choices(trained)[event.index][1]
+
+    pictures.select(chosen, trained, name, api_visibility="private")
+    return Paintings(name, pictures)
+
+
+def paint_tab(trained: gr.State) -> Paintings:
+    """A photograph in, the original and the stylized image under one slider in its place; its choice of paintings."""
     with gr.Row():
-        with gr.Column():
-            photo = upload(["upload", "webcam", "clipboard"], "Photograph")
-            style = gr.Dropdown(choices(), value=StyleSettings().name, label="Painting")
-            brush = gr.Radio(BRUSH_CHOICES, value=AUTO, label="Brush")
+        with gr.Column(scale=3):
+            photo = upload(["upload", "webcam", "clipboard"], "Photograph", PICTURE_HEIGHT)
+            result = gr.ImageSlider(
+                label="Photograph and painting", format="png", interactive=False, visible=False, height=PICTURE_HEIGHT
+            )
+            with gr.Row():
+                button = gr.Button("Paint", variant="primary")
+                other = gr.Button("Another photograph", visible=False)
+            note = gr.Markdown()
+        with gr.Column(scale=2):
+            style = paintings(trained)
             boldness = gr.Slider(
                 0, BOLDEST, BOLDNESS, step=0.05, label="Calm to bold", visible=has_choice(StyleSettings().name, {})
             )
             strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
+            brush = gr.Radio(BRUSH_CHOICES, value=AUTO, label="Strokes")
             color = gr.Checkbox(label="Keep the photograph's colours")
-            button = gr.Button("Paint", variant="primary")
-        with gr.Column():
-            result = gr.ImageSlider(label="Photograph and painting", format="png", interactive=False)
-            note = gr.Markdown()
-    asked = [photo, style, trained, brush, strength, color, boldness]
-    button.click(paint, asked, [result, note], concurrency_id="processor")
-    boldness.release(paint, asked, [result, note], concurrency_id="processor")
-    style.change(lambda *choice: gr.Slider(visible=has_choice(*choice)), [style, trained], boldness)
+    asked = [photo, style.name, trained, brush, strength, color, boldness]
+    painted = [result, note]
+    places = [photo, result, other]
+    button.click(paint, asked, painted, concurrency_id="processor").success(
+        lambda: (gr.update(visible=False), gr.update(visible=True), gr.update(visible=True)),
+        outputs=places,
+        api_visibility="private",
+    )
+    other.click(
+        lambda: (gr.update(value=None, visible=True), gr.update(visible=False), gr.update(visible=False)),
+        outputs=places,
+        api_visibility="private",
+    )
+    style.name.change(
+        lambda *choice: gr.Slider(visible=has_choice(*choice)),
+        [style.name, trained],
+        boldness,
+        api_visibility="private",
+    )
+    for change in (style.name.change, boldness.release, strength.release, brush.input, color.input):
+        change(paint_again, asked, painted, concurrency_id="processor", api_visibility="private")
     return style
 
 
-def camera_tab(trained: gr.State) -> gr.Dropdown:
+def camera_tab(trained: gr.State) -> Paintings:
     """The visitor's camera in, its frames painted out; its choice of paintings."""
     with gr.Row():
         options = gr.WebcamOptions(constraints=CAMERA)
-        camera = gr.Image(sources=["webcam"], streaming=True, type="numpy", label="Camera", webcam_options=options)
+        camera = gr.Image(
+            sources=["webcam"], streaming=True, type="numpy", label="Camera", webcam_options=options, elem_id="camera"
+        )
         with gr.Column():
             result = shown("Painted", format="jpeg")
             rate = gr.Markdown()
-    style = gr.Dropdown(choices(), value=StyleSettings().name, label="Painting")
+    style = paintings(trained)
     strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
     last = gr.State(0.0)
     camera.stream(
         paint_live,
-        [camera, style, trained, strength, last],
+        [camera, style.name, trained, strength, last],
         [result, rate, last],
         stream_every=LIVE_EVERY,
         concurrency_id="processor",
@@ -203,21 +299,22 @@ def camera_tab(trained: gr.State) -> gr.Dropdown:
     return style
 
 
-def train_tab(trained: gr.State, style: gr.Dropdown, live_style: gr.Dropdown, train_command: TrainCommand) -> None:
+def train_tab(trained: gr.State, tabs: Sequence[Paintings], train_command: TrainCommand) -> None:
     """A painting in, its sheets as they come out; one training at a time."""
     with gr.Row():
         with gr.Column():
-            painting = upload(["upload", "clipboard"], "Painting")
+            painting = upload(["upload", "clipboard"], "Painting", PICTURE_HEIGHT)
             minutes = gr.Slider(1, 15, 5, step=1, label="Minutes, about")
             start = gr.Button("Train", variant="primary")
             stop = gr.Button("Stop")
         with gr.Column():
             sheet = shown("Photographs and how they are painted")
             note = gr.Markdown()
+    offered = [*(tab.name for tab in tabs), *(tab.pictures for tab in tabs)]
     run = start.click(
         functools.partial(train, train_command=train_command),
         [painting, minutes, trained],
-        [sheet, note, trained, style, live_style],
+        [sheet, note, trained, *offered],
         api_name="train",
         concurrency_id="training",
         concurrency_limit=1,

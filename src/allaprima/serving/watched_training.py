@@ -1,6 +1,7 @@
 """Training that is watched from a page: in a process of its own, which ends with its watcher."""
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from allaprima.errors import UserError
 
 POLL_SECONDS = 1.0
+BAR_BYTES = 1 << 16  # at the end of what is printed, in which the bar stands
 STEPS_A_MINUTE = 100
 TrainCommand = Callable[[Path, int, Path], list[str]]  # a program and its arguments, by painting, steps and folder
 RUNNING: set[subprocess.Popen[bytes]] = set()
@@ -20,6 +22,7 @@ class Progress(NamedTuple):
     """Where training stands."""
 
     seconds: float  # since it began
+    step: int  # of those that it takes, 0 before the first
     sheet: Path | None  # the newest, photographs beside their stylized images; None before the first
     network: Path | None  # the file, at the end; None before
 
@@ -39,7 +42,7 @@ def train_watched(command: list[str], folder: Path) -> Iterator[Progress]:
     RUNNING.add(process)
     try:
         while process.poll() is None:
-            yield Progress(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), None)
+            yield Progress(time.monotonic() - started, step_of(log), newest(folder, "*/*/samples/*.png"), None)
             time.sleep(POLL_SECONDS)
     finally:
         RUNNING.discard(process)
@@ -50,7 +53,15 @@ def train_watched(command: list[str], folder: Path) -> Iterator[Progress]:
         lines = log.read_text(errors="replace").splitlines()
         told = next((line for line in reversed(lines) if line.startswith("error: ")), "training ended early")
         raise UserError(told.removeprefix("error: ").replace(f"{folder}/", ""))
-    yield Progress(time.monotonic() - started, newest(folder, "*/*/samples/*.png"), network)
+    yield Progress(time.monotonic() - started, step_of(log), newest(folder, "*/*/samples/*.png"), network)
+
+
+def step_of(log: Path) -> int:
+    """The step that training's bar has come to, by what it has printed."""
+    with log.open("rb") as printed:
+        printed.seek(max(0, log.stat().st_size - BAR_BYTES))
+        steps = re.findall(rb"Epoch [^\r\n]*\| +(\d+)/\d+ \[", printed.read())
+    return int(steps[-1]) if steps else 0
 
 
 def end_with_watcher() -> None:
