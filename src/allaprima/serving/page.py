@@ -56,6 +56,16 @@ CONTRAST = {
     "button_primary_background_fill": "*primary_600",
     "button_primary_background_fill_hover": "*primary_700",
 }
+# One place for the photograph and for the result. In the browser alone: Gradio makes a component that a function has
+# changed anew, without its `preprocess`, see `upload`.
+ONE_PLACE = """
+    body:not(.painted) :is(#result, #another), body.painted #photograph { display: none }
+"""
+SHOW_RESULT = "() => document.body.classList.add('painted')"
+SHOW_PHOTOGRAPH = """() => {
+    document.body.classList.remove("painted");
+    document.querySelector("#photograph [aria-label='Remove Image']")?.click();
+}"""
 DARK = ".dark { --color-accent: var(--primary-400) }"  # for which a theme has no name
 KEPT = 3600  # seconds that uploads and results are kept
 
@@ -237,11 +247,15 @@ def paint_tab(trained: gr.State) -> Paintings:
         with gr.Column(scale=3):
             photo = upload(["upload", "webcam", "clipboard"], "Photograph", PICTURE_HEIGHT)
             result = gr.ImageSlider(
-                label="Photograph and painting", format="png", interactive=False, visible=False, height=PICTURE_HEIGHT
+                label="Photograph and painting",
+                format="png",
+                interactive=False,
+                height=PICTURE_HEIGHT,
+                elem_id="result",
             )
             with gr.Row():
                 button = gr.Button("Paint", variant="primary")
-                other = gr.Button("Another photograph", visible=False)
+                other = gr.Button("Another photograph", elem_id="another")
             note = gr.Markdown()
         with gr.Column(scale=2):
             style = paintings(trained)
@@ -253,17 +267,8 @@ def paint_tab(trained: gr.State) -> Paintings:
             color = gr.Checkbox(label="Keep the photograph's colours")
     asked = [photo, style.name, trained, brush, strength, color, boldness]
     painted = [result, note]
-    places = [photo, result, other]
-    button.click(paint, asked, painted, concurrency_id="processor").success(
-        lambda: (gr.update(visible=False), gr.update(visible=True), gr.update(visible=True)),
-        outputs=places,
-        api_visibility="private",
-    )
-    other.click(
-        lambda: (gr.update(value=None, visible=True), gr.update(visible=False), gr.update(visible=False)),
-        outputs=places,
-        api_visibility="private",
-    )
+    button.click(paint, asked, painted, concurrency_id="processor").success(None, js=SHOW_RESULT)
+    other.click(None, js=SHOW_PHOTOGRAPH)
     style.name.change(
         lambda *choice: gr.Slider(visible=has_choice(*choice)),
         [style.name, trained],
@@ -337,7 +342,7 @@ def launch(host: str, port: int, megabytes: int, train_command: TrainCommand | N
             ssr_mode=False,
             footer_links=[],
             theme=gr.themes.Base(**FONTS).set(**CONTRAST),
-            css=DARK,
+            css=DARK + ONE_PLACE,
         )
     finally:
         end_training()
