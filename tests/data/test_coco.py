@@ -50,13 +50,12 @@ def coco_server(tmp_path):
     for file, names in (
         ("zips/train2017.zip", ["train2017/1.jpg", "train2017/2.jpg"]),
         ("zips/val2017.zip", ["val2017/3.jpg"]),
-        ("zips/annotations.zip", ["annotations/instances_train2017.json"]),
     ):
         with zipfile.ZipFile(folder / file, "w") as archive:
             for name in names:
                 archive.writestr(name, picture.getvalue())
         digest = hashlib.md5((folder / file).read_bytes()).hexdigest()
-        archives.append(coco.Archive(file, digest, names[0] if "json" in names[0] else names[0].split("/")[0]))
+        archives.append(coco.Archive(file, digest, names[0].split("/")[0]))
     handler = functools.partial(RangeHandler, directory=str(folder))
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     httpd.ranges = []
@@ -78,7 +77,7 @@ def test_download_is_resumed(tmp_path, coco_server, monkeypatch):
     assert [path.name for path in training] == ["1.jpg", "2.jpg"] and [path.name for path in validation] == ["3.jpg"]
     data = PhotoDataModule(DataSettings(source="coco", root=str(root), **DATA_SETTINGS), 0)
     assert data.validation.shape == (1, 3, 64, 64)
-    assert sorted(path.name for path in root.iterdir()) == ["annotations", "train2017", "val2017"]
+    assert sorted(path.name for path in root.iterdir()) == ["train2017", "val2017"]
     asked = len(ranges)
     coco.download(root, address, archives)
     assert len(ranges) == asked

@@ -28,6 +28,9 @@ def test_onnx_export(run_script, kandinsky, odd_photos, tmp_path):
     assert paints_alike(engines.onnx_session(file.read_bytes()), kandinsky, odd_photos, 40)
     properties = {item.key: item.value for item in onnx.load(file).metadata_props}
     assert json.loads(properties["allaprima"]) == load_network("kandinsky")[1].as_dict()
+    (output,) = onnx.load(file).graph.output
+    sides = [side.dim_param or side.dim_value for side in output.type.tensor_type.shape.dim]
+    assert sides == ["batch", 3, "height", "width"]
     paint = engines.onnx_session(file.read_bytes())
     pair = torch.cat([odd_photos[0], odd_photos[0].flip(3)])
     assert torch.allclose(paint(pair)[:1], paint(odd_photos[0]), atol=1e-3)

@@ -242,7 +242,8 @@ def test_page_in_browser(served, browser, tmp_path, width):
 
     def paint(path):
         browser.find_element("css selector", "#photograph input[type=file]").send_keys(str(path))
-        WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", "#photograph [aria-label='Remove Image']"))
+        shown = "#photograph [aria-label='Remove Image']"
+        WebDriverWait(browser, 30).until(lambda page: page.find_elements("css selector", shown))
         press("Paint")
 
     def press(label):

@@ -16,7 +16,7 @@ from allaprima.media.inputs import find_photos
 
 
 class Archive(NamedTuple):
-    """One of COCO's zip files: its address below the server, its MD5, and the folder or file that it unpacks to."""
+    """One of COCO's zip files: its address below the server, its MD5, and the folder that it unpacks to."""
 
     address: str
     md5: str
@@ -26,16 +26,11 @@ class Archive(NamedTuple):
 ARCHIVES = (
     Archive("zips/train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2", "train2017"),
     Archive("zips/val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80", "val2017"),
-    Archive(
-        "annotations/annotations_trainval2017.zip",
-        "f4bbac642086de4f52a3fdda2de5fa2c",
-        "annotations/instances_train2017.json",
-    ),
 )
 
 
 def photos(root: Path) -> tuple[list[Path], list[Path]]:
-    """Photographs of COCO's train2017 and val2017. Raises UserError if `root` lacks a folder or the annotations."""
+    """Photographs of COCO's train2017 and val2017. Raises UserError if `root` lacks one of them."""
     for archive in ARCHIVES:
         path = root / archive.unpacks_to
         if not path.exists():

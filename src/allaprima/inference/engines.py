@@ -127,7 +127,11 @@ def onnx_bytes(
         verbose=False,
     )
     program.model.metadata_props.update(properties or {})
-    return program.model_proto.SerializeToString()
+    model = program.model_proto
+    taken, given = (value[0].type.tensor_type.shape.dim for value in (model.graph.input, model.graph.output))
+    for side in (2, 3):  # which PyTorch calls by how they are computed
+        given[side].dim_param = taken[side].dim_param
+    return model.SerializeToString()
 
 
 def onnx_session(content: bytes) -> Paint:

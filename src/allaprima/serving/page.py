@@ -219,14 +219,14 @@ class Paintings(NamedTuple):
     pictures: gr.Gallery
 
 
-def paintings(trained: gr.State) -> Paintings:
-    """Every painting as a picture with its title."""
+def paintings(trained: gr.State, columns: int) -> Paintings:
+    """Every painting as a picture with its title, in so many columns."""
     name = gr.Dropdown(choices({}), value=StyleSettings().name, label="Painting", visible="hidden")
     first = [each for _, each in choices({})].index(StyleSettings().name)
     pictures = gr.Gallery(
         thumbnails({}),
         label="Paintings",
-        columns=3,
+        columns=columns,
         selected_index=first,
         allow_preview=False,
         object_fit="cover",
@@ -258,7 +258,7 @@ def paint_tab(trained: gr.State) -> Paintings:
                 other = gr.Button("Another photograph", elem_id="another")
             note = gr.Markdown()
         with gr.Column(scale=2):
-            style = paintings(trained)
+            style = paintings(trained, 3)
             boldness = gr.Slider(
                 0, BOLDEST, BOLDNESS, step=0.05, label="Calm to bold", visible=has_choice(StyleSettings().name, {})
             )
@@ -290,7 +290,7 @@ def camera_tab(trained: gr.State) -> Paintings:
         with gr.Column():
             result = shown("Painted", format="jpeg")
             rate = gr.Markdown()
-    style = paintings(trained)
+    style = paintings(trained, 6)
     strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
     last = gr.State(0.0)
     camera.stream(
