@@ -105,8 +105,10 @@ def test_blends(photo):
         assert (graded - ends[0])[..., first].abs().mean() < (graded - ends[1])[..., first].abs().mean()
         assert (graded - ends[1])[..., last].abs().mean() < (graded - ends[0])[..., last].abs().mean()
     assert len({each.sum().item() for each in alone}) == 3
-    for style in (None, "d", {"a": 1, "d": 1}, {"a": 0}, {"a": 2, "b": -1}, {}):
-        with pytest.raises(UserError, match="one of a, b, c, or shares"):
+    several = "one of a, b, c, or shares"
+    refused = [(None, several), ("d", several), ({"a": 1, "d": 1}, several), ({}, several)]
+    for style, words in [*refused, ({"a": 0}, "above 0"), ({"a": 2, "b": -1}, "from 0")]:
+        with pytest.raises(UserError, match=words):
             stylizer_of(names, style=style)
 
 

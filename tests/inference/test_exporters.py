@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import re
 
@@ -40,7 +41,7 @@ def test_multistyle_export(run_script, odd_photos, tmp_path):
     pytest.importorskip("onnx")
     result = run_script("export.py", "model=base/johnson", "style=udnie", "format=onnx")
     assert result.returncode == 0, result.stderr
-    udnie = Stylizer.load("base/johnson", "udnie", engine="torch")
+    udnie = functools.partial(Stylizer.load("base/johnson", "udnie", engine="torch"), brush=1)
     assert paints_alike(engines.onnx_session((tmp_path / "exported/johnson.onnx").read_bytes()), udnie, odd_photos, 40)
 
 
@@ -52,7 +53,7 @@ def test_export_with_the_code_as_an_input(run_script, odd_photos, tmp_path):
     paint = engines.onnx_session((tmp_path / "exported/johnson.onnx").read_bytes())
     for name in ("udnie", "great_wave"):
         code = torch.tensor(codes[name][0])
-        stylizer = Stylizer.load("base/johnson", name, engine="torch")
+        stylizer = functools.partial(Stylizer.load("base/johnson", name, engine="torch"), brush=1)
         assert paints_alike(lambda photo, code=code: paint(photo, code), stylizer, odd_photos[:1], 40)
 
 
