@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from allaprima.commands import infer
 from allaprima.commands.infer import two_digits
 from allaprima.errors import UserError
 from allaprima.inference import engines
@@ -292,3 +293,11 @@ def test_blends_have_a_name(tmp_path, photo_path):
         "style.shares={udnie: 1, great_wave: 3}", "size=32", f"input={photo_path}", f"output={tmp_path}/out"
     )
     assert painted.stem == f"{photo_path.stem}_udnie_great_wave"
+
+
+def test_large_pictures_are_announced(photo_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(infer, "LARGEST_WHOLE", 5_000)
+    paint(f"input={photo_path}", f"output={tmp_path / 'out'}", "fast=true")
+    assert "photo.png: 0.0054 megapixels at full size; size=1024" in capsys.readouterr().out
+    paint(f"input={photo_path}", f"output={tmp_path / 'out'}", "fast=true", "size=32")
+    assert "full size" not in capsys.readouterr().out

@@ -24,7 +24,7 @@ from allaprima.inference.clip import paint_clip
 from allaprima.inference.engines import MANY, engine_for, faster_note
 from allaprima.inference.live import paint_camera
 from allaprima.inference.places import Places
-from allaprima.inference.stylizer import Stylizer
+from allaprima.inference.stylizer import LARGEST_WHOLE, Stylizer
 from allaprima.limits import AnyText, PositiveInt, Text, UnitInterval, number_or
 from allaprima.losses.style import ALL, chosen_styles
 from allaprima.media.camera import camera_number
@@ -191,6 +191,9 @@ def paint_file(stylizer: Stylizer, source: Path, output: Path, settings: InferSe
             image = open_upright(source)
         suffix = (settings.suffix or ".png") if output == STANDARD else output.suffix
         check_encodable(image.size, suffix)
+        if settings.size is None and image.width * image.height > LARGEST_WHOLE and not settings.quiet():
+            megapixels = two_digits(image.width * image.height / 1e6)
+            tqdm.write(f"{visible(source.name)}: {megapixels} megapixels at full size; size=1024 is done sooner")
         painted, engine = stylizer.paint(image, **settings.options(), **places())
         pixels = painted.width * painted.height
         if output == STANDARD:
