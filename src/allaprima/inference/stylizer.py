@@ -125,8 +125,7 @@ class Stylizer:
             strength: 0 gives the photograph back, 1 the pastiche, between them a blend.
             preserve_color: take the luminance from the pastiche and the colour from the photograph.
             size: work at this many pixels on the short side if the picture has more, for larger strokes and less time.
-            brush: width of the strokes, in multiples of what the network paints at that size, `BRUSHES`; `auto` fits
-                the picture, see `fitting_brush`, and takes up to four times as long; 1 is for frames of videos.
+            brush: width of the strokes, in multiples of the network's, `BRUSHES`; `auto`: see `fitting_brush`.
             boldness: 0 keeps the photograph's drawing, 1 paints as freely as was trained, `BOLDEST` more so; or a map
                 of it, see `as_map`; None is `BOLDNESS`, or what a network without the choice has.
             mask: a map of where the picture is painted: 0 keeps the photograph, 1 is the pastiche.
