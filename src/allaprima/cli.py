@@ -183,8 +183,11 @@ def register_styles() -> None:
 
 def separated(command: str, typed: Sequence[str]) -> tuple[list[str], list[str]]:
     """Of a command line, the files that are named alone, and the settings."""
-    files = [each for each in typed if command in FILES and is_file_name(command, each)]
-    return files, [each for each in typed if each not in files]
+    files: list[str] = []
+    settings: list[str] = []
+    for each in typed:
+        (files if command in FILES and is_file_name(command, each) else settings).append(each)
+    return files, settings
 
 
 def is_file_name(command: str, typed: str) -> bool:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from allaprima.commands import infer
-from allaprima.commands.infer import two_digits
+from allaprima.commands.infer import InferSettings, two_digits
 from allaprima.errors import UserError
 from allaprima.inference import engines
 from allaprima.inference import stylizer as stylizers
@@ -18,7 +18,7 @@ from allaprima.inference.stylizer import Stylizer
 from allaprima.media.bundled import bundled_names
 from allaprima.media.images import read_picture
 
-from ..conftest import COFFEE, TOP, make_clip, paint
+from ..conftest import COFFEE, TOP, compose_config, make_clip, paint
 
 
 def run_process(folder, *arguments):
@@ -293,6 +293,15 @@ def test_blends_have_a_name(tmp_path, photo_path):
         "style.shares={udnie: 1, great_wave: 3}", "size=32", f"input={photo_path}", f"output={tmp_path}/out"
     )
     assert painted.stem == f"{photo_path.stem}_udnie_great_wave"
+
+
+def test_frames_have_to_be_fast():
+    def both(*overrides):
+        settings = InferSettings.read(compose_config("infer", *overrides))
+        return [(options["size"], options["brush"]) for options in (settings.options(), settings.frame_options())]
+
+    assert both() == [(None, "auto"), (1024, 1.0)]
+    assert both("size=300", "brush=4") == [(300, 4.0), (300, 4.0)]
 
 
 def test_large_pictures_are_announced(photo_path, tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ from av.stream import Disposition
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
 from allaprima.errors import FileError
+from allaprima.media import video
 from allaprima.media.hdr import ToneMapping, is_wide
 from allaprima.media.video import is_video, open_video
 
@@ -172,12 +173,15 @@ def test_films_that_are_cut_off(tmp_path, suffix):
     assert len(list(open_video(path).frames())) == 100
     cut = tmp_path / f"cut.{suffix}"
     cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    frames = open_video(cut).frames()
+    times = []
     with pytest.raises(FileError, match="is damaged: "):
-        assert 10 < len([next(frames) for _ in itertools.count()]) < 90
+        for frame in open_video(cut).frames():
+            times.append(frame.time)
+    assert 5 < len(times) < 90
 
 
-def test_sound_may_be_longer(tmp_path):
+def test_sound_may_be_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "LEAST_MISSING", Fraction(1, 10))
     path = make_clip(tmp_path / "clip.mkv", times=[0])
     assert len(list(open_video(path).frames())) == 1
 

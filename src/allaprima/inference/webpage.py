@@ -14,10 +14,10 @@ from pathlib import Path
 from allaprima.errors import FileError, UserError
 from allaprima.inference.engines import onnx_bytes
 from allaprima.inference.exporters import write_codes
-from allaprima.media.bundled import packaged_photos
+from allaprima.inference.thumbnails import sample_photo, thumbnail
 from allaprima.media.download import download
 from allaprima.media.files import write_atomically
-from allaprima.media.images import at_short_side, read_photo, to_image, write_image
+from allaprima.media.images import to_image, write_image
 from allaprima.networks.base import TransformationNetwork
 from allaprima.networks.metadata import Metadata
 
@@ -34,9 +34,6 @@ RUNTIME = (
     "ort-wasm-simd-threaded.asyncify.wasm",
 )
 PAGE = ("index.html", "app.js", "isolate.js")
-SAMPLE = "skimage/data/coffee.png"  # Rachel Michetti's photograph, CC0
-SAMPLE_SIDE = 400  # pixels on the short side
-THUMBNAIL_SIDE = 120  # the same
 DOWNLOAD_SECONDS = 600
 
 
@@ -54,9 +51,7 @@ def write_page(folder: Path, networks: Mapping[str, tuple[TransformationNetwork,
             write_atomically(folder / "ort" / f"{name}.gz", gzip.compress(content, mtime=0))
     for name in PAGE:
         write_atomically(folder / name, files("allaprima.inference").joinpath("web", name).read_bytes())
-    (sample,) = packaged_photos([SAMPLE])
-    photo = read_photo(sample, SAMPLE_SIDE)
-    write_image(folder / "sample.jpg", to_image(photo[0]))
+    write_image(folder / "sample.jpg", to_image(sample_photo()[0]))
     offered = []
     for name, (network, metadata) in networks.items():
         network.eval().requires_grad_(False)
@@ -64,9 +59,8 @@ def write_page(folder: Path, networks: Mapping[str, tuple[TransformationNetwork,
         write_atomically(folder / "networks" / f"{name}.onnx", onnx_bytes(network, only))
         write_codes(folder / "networks" / f"{name}.json", network)
         for painting in metadata.paintings:
-            painted = network(photo, network.code(painting.name if len(metadata.paintings) > 1 else None))
-            thumbnail = at_short_side(painted, THUMBNAIL_SIDE)
-            write_image(folder / "thumbnails" / f"{painting.name}.jpg", to_image(thumbnail[0]))
+            code = network.code(painting.name if len(metadata.paintings) > 1 else None)
+            write_image(folder / "thumbnails" / f"{painting.name}.jpg", thumbnail(network, code))
             offered.append({"name": painting.name, "title": str(painting), "network": name, "levels": network.levels})
     offered.sort(key=lambda painting: painting["title"])
     write_atomically(folder / "paintings.json", json.dumps(offered).encode())

@@ -19,10 +19,11 @@ from PIL import Image
 from allaprima.errors import UserError
 from allaprima.inference.brush import AUTO
 from allaprima.inference.stylizer import Stylizer
+from allaprima.inference.thumbnails import thumbnail
 from allaprima.losses.objective import StyleSettings
 from allaprima.losses.style import bundled_style
-from allaprima.media.bundled import bundled_names, packaged_photos
-from allaprima.media.images import open_upright, read_photo, to_image
+from allaprima.media.bundled import bundled_names
+from allaprima.media.images import open_upright
 from allaprima.networks.base import BOLDEST, BOLDNESS
 from allaprima.networks.files import network_name
 from allaprima.serving.answers import Page, without_traceback
@@ -45,8 +46,6 @@ START_CAMERA = """() => {
     setTimeout(() => clearInterval(waiting), 60_000);
 }"""
 SIZE = 1024  # pixels on the short side at most
-SAMPLE = "skimage/data/coffee.png"  # Rachel Michetti's photograph, CC0
-THUMBNAIL_SIDE = 120  # pixels on the short side
 PICTURE_HEIGHT = 440  # of the page
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none that a browser would have to fetch
 # Gradio's own colours of these have less contrast than the 4.5 that reading takes (WCAG 2, AA).
@@ -129,11 +128,10 @@ def paint_again(photo: Path | None, *choice: Any) -> Any:
 
 
 @functools.cache
-def thumbnail(network: str) -> Image.Image:
-    """A small photograph as a network paints it, to choose the painting by."""
-    (sample,) = packaged_photos([SAMPLE])
-    photo = to_image(read_photo(sample, THUMBNAIL_SIDE)[0])
-    return Stylizer.load(network, engine="torch")(photo, brush=1)
+def thumbnail_of(network: str) -> Image.Image:
+    """A photograph as a network paints it, to choose the painting by."""
+    stylizer = Stylizer.load(network, engine="torch")
+    return thumbnail(stylizer.network, stylizer.code())
 
 
 def paint_live(
@@ -193,7 +191,7 @@ def choices(trained: Mapping[str, str]) -> list[tuple[str, str]]:
 def thumbnails(trained: Mapping[str, str]) -> list[tuple[Image.Image, str]]:
     """A picture and a title for each of `choices`."""
     short = {name: title.partition(" (")[0] for title, name in choices(trained)}  # there is no room for the painter
-    return [(thumbnail(network_of(name, trained, fast=True)), title) for name, title in short.items()]
+    return [(thumbnail_of(network_of(name, trained, fast=True)), title) for name, title in short.items()]
 
 
 def page(train_command: TrainCommand | None) -> gr.Blocks:
