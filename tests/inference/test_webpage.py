@@ -111,10 +111,10 @@ def test_webgpu(webgpu_browser, address, tmp_path):
     photo = Image.open(COFFEE).resize((60, 40)).convert("RGB")
     photo.save(tmp_path / "photo.png")
     webgpu_browser.get(address)
-    assert "WebGPU" in wait_for_status(webgpu_browser, "60 x 40")
+    assert "WebGPU" in wait_for_status(webgpu_browser, "60 x 40", seconds=240)  # a minute where nothing else runs
     before = painted_picture(webgpu_browser)
     element(webgpu_browser, "file").send_keys(str(tmp_path / "photo.png"))
-    wait_for(lambda: painted_picture(webgpu_browser) != before)
+    wait_for(lambda: painted_picture(webgpu_browser) != before, 120)
     expected = Stylizer.load("kandinsky_realtime", engine="torch")(np.asarray(photo), brush=1)
     assert np.abs(np.asarray(painted_picture(webgpu_browser)).astype(float) - expected).mean() < 1
 
